@@ -1,0 +1,35 @@
+"""The models: a `Config` and `params`, and functions from tokens to logits.
+
+`config` is pure Python; the rest loads jax and flax when it is first used, so that a mistake in a
+configuration is answered at once.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from phijax.models.configs import Config, config, from_dict, to_dict
+
+if TYPE_CHECKING:
+    from phijax.models.attention import init_cache
+    from phijax.models.decoder import Params, apply, axes, head, hidden, init
+
+__all__ = [
+    'Config',
+    'Params',
+    'apply',
+    'axes',
+    'config',
+    'from_dict',
+    'head',
+    'hidden',
+    'init',
+    'init_cache',
+    'to_dict',
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    home = 'attention' if name == 'init_cache' else 'decoder'
+    return getattr(importlib.import_module(f'phijax.models.{home}'), name)

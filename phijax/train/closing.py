@@ -1,0 +1,130 @@
+"""The end of a run: which checkpoint is selected, what the model writes, the report."""
+
+import dataclasses
+import json
+import math
+import pathlib
+from typing import Any
+
+import jax
+import numpy as np
+
+from phijax import checkpoint, generate, report
+from phijax.data import packing, tokenizer
+from phijax.train.recipe import Recipe, to_dict
+from phijax.train.run import Run
+
+SAMPLE_TOKENS = 128
+SAMPLE_TEMPERATURE = 0.2
+COMPRESSED_BYTES = 16 << 20
+
+
+def close(run: Run, workdir: pathlib.Path) -> None:
+    """Selects a checkpoint, samples, and writes `report.md`; the first process does it alone."""
+    if jax.process_index() == 0:
+        select(run, workdir)
+        if jax.process_count() == 1:
+            _report(run, workdir)
+        run.writer.summarise(
+            report=workdir / 'report.md' if jax.process_count() == 1 else None,
+            next_commands=next_commands(workdir),
+        )
+
+
+def select(run: Run, workdir: pathlib.Path) -> int:
+    """The step of the checkpoint that other commands open, written to `selected.json`.
+
+    Source: arXiv:2306.11644, sec. 2.3: phi-1-base is step 24,000 of 36,000, and phi-1 the best of
+    the checkpoints saved every 1,000 steps of its finetuning.
+    """
+    wanted, steps = run.recipe.checkpoints.select, run.checkpointer.steps()
+    if wanted == 'best':
+        step = min(steps, key=lambda step: _metric(workdir, step))
+    else:
+        step = steps[-1] if wanted == 'last' else int(wanted)
+    text = json.dumps({'step': step, 'rule': wanted})
+    (workdir / 'selected.json').write_text(text + '\n')
+    return step
+
+
+def next_commands(workdir: pathlib.Path) -> list[str]:
+    """What a user may want to run after training."""
+    return [
+        f"python -m phijax.generate --checkpoint={workdir} --prompt='def '",
+        f'python -m phijax.interop export --checkpoint={workdir} --target={workdir}/huggingface',
+        'python -m phijax.train --config=configs/phi1_small.py:smoke --workdir=runs/smoke',
+    ]
+
+
+def _metric(workdir: pathlib.Path, step: int) -> float:
+    metric = checkpoint.read_metadata(workdir / 'checkpoints', step)['metric']
+    return math.inf if metric is None else metric
+
+
+def _report(run: Run, workdir: pathlib.Path) -> None:
+    recipe = run.recipe
+    samples = _samples(recipe, run.state.params, workdir)
+    for sample in samples:
+        run.writer.note(sample['prompt'] + sample['completion'])
+    with (workdir / 'samples.jsonl').open('w') as file:
+        file.writelines(json.dumps(sample) + '\n' for sample in samples)
+    device = run.program.layout.mesh.devices.flat[0].device_kind
+    evaluations = _evaluations(run)
+    for source, bits in evaluations.items():
+        beside = ', '.join(f'{name} {value:.3f}' for name, value in bits.items())
+        run.writer.note(f'bits per byte of the held-out {source}: {beside}')
+    report.write_report(
+        workdir,
+        title=recipe.name,
+        config=to_dict(recipe),
+        metrics_path=workdir / 'metrics.jsonl',
+        evaluations=evaluations,
+        samples=samples,
+        tables={},
+        next_commands=next_commands(workdir),
+        environment=report.environment() | {'device': f'{jax.device_count()} x {device}'},
+    )
+
+
+def _samples(recipe: Recipe, params: Any, workdir: pathlib.Path) -> list[dict[str, str]]:
+    if not recipe.prompts:
+        return []
+    model = dataclasses.replace(recipe.model, attention='blocked')
+    completions = generate.complete(
+        model,
+        params,
+        tokenizer.load(workdir / 'tokenizer'),
+        list(recipe.prompts),
+        max_new_tokens=min(SAMPLE_TOKENS, recipe.data.length // 2),
+        temperature=SAMPLE_TEMPERATURE,
+        seed=recipe.seed,
+    )
+    pairs = zip(recipe.prompts, completions, strict=True)
+    return [{'prompt': prompt, 'completion': completion} for prompt, completion in pairs]
+
+
+def _evaluations(run: Run) -> dict[str, dict[str, float]]:
+    """Bits per byte of each source's held-out text, the model's beside those of compressors."""
+    evaluations = {}
+    for name, bits in run.evaluate().items():
+        if name.startswith('bits_per_byte/'):
+            source = name.removeprefix('bits_per_byte/')
+            text = _heldout_text(run.directory, source)
+            others = report.compression_baselines(text) if text else {}
+            evaluations[source] = {'phijax': bits} | others
+    return evaluations
+
+
+def _heldout_text(directory: pathlib.Path, source: str) -> bytes:
+    """The held-out documents, one after the other; nothing if they are very long."""
+    manifest = packing.manifest(directory)
+    split = manifest['sources'][source]['splits']['heldout']
+    if split['bytes'] > COMPRESSED_BYTES:
+        return b''
+    codec = tokenizer.load(directory / 'tokenizer')
+    parts = [
+        np.fromfile(directory / shard['file'], dtype=manifest['dtype'])
+        for shard in split['shards']
+    ]
+    tokens = np.concatenate(parts)
+    return codec.decode(tokens[tokens != codec.end_of_text].tolist()).encode()

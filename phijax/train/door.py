@@ -1,0 +1,139 @@
+"""What a run needs before any device work: its data, its starting point, its workdir."""
+
+import json
+import pathlib
+from typing import Any
+
+from phijax import models
+from phijax.data import packing
+from phijax.errors import InputError
+from phijax.train.recipe import Recipe, to_dict
+
+
+def data_directory(recipe: Recipe, workdir: pathlib.Path) -> pathlib.Path:
+    """Where the run's tokens are."""
+    return pathlib.Path(recipe.data.directory) if recipe.data.directory else workdir / 'data'
+
+
+def check(recipe: Recipe, workdir: pathlib.Path) -> None:
+    """Returns when the run can start.
+
+    Raises:
+        InputError: the data or the starting checkpoint is missing (the message has the commands
+            that make it), or the data do not fit the model, or the workdir holds another run.
+    """
+    directory = data_directory(recipe, workdir)
+    if (directory / 'manifest.json').exists():
+        check_data(recipe, packing.manifest(directory))
+    elif not recipe.data.prepare:
+        raise InputError(_data_missing(recipe, directory))
+    if recipe.init_from and not pathlib.Path(recipe.init_from).exists():
+        raise InputError(
+            f'init_from={recipe.init_from} is not there. Make it with\n'
+            f'  python -m phijax.train --config=configs/phi1.py --workdir={recipe.init_from}\n'
+            'or give a workdir or a Hugging Face directory: --config.init_from=DIRECTORY\n'
+            f'{_smoke(recipe)}'
+        )
+    _check_workdir(recipe, workdir)
+
+
+def check_data(recipe: Recipe, manifest: dict[str, Any]) -> None:
+    """Returns when tokens and model fit.
+
+    Raises:
+        InputError: the model's vocabulary is smaller than the tokenizer's, or a source is unknown.
+    """
+    vocab_size = manifest['tokenizer']['vocab_size']
+    if vocab_size > recipe.model.vocab_size:
+        raise InputError(
+            f'model.vocab_size is {recipe.model.vocab_size}, but the tokens go up to '
+            f'{vocab_size - 1}: it must be at least {vocab_size}'
+        )
+    sources = manifest['sources']
+    unknown = sorted(set(recipe.data.weights) - set(sources))
+    if unknown:
+        raise InputError(
+            f'data.weights names {", ".join(unknown)}; the data have {", ".join(sorted(sources))}'
+        )
+
+
+def check_start(recipe: Recipe, config: models.Config) -> None:
+    """Returns when the parameters of `init_from` fit this run's model.
+
+    Raises:
+        InputError: they have another shape.
+    """
+    ours, theirs = (
+        {'family': c.family, 'rotary_dim': c.rotary_dim} | c.sizes for c in (recipe.model, config)
+    )
+    if ours != theirs:
+        differing = [f'{key} {theirs[key]} -> {ours[key]}' for key in ours if ours[key] != theirs[key]]
+        raise InputError(
+            f'init_from={recipe.init_from} has another shape than the model: '
+            f'{", ".join(differing)}. `python -m phijax.upscale` grows a checkpoint.'
+        )
+
+
+def weights(recipe: Recipe, manifest: dict[str, Any]) -> dict[str, float]:
+    """The share of each source: as the recipe says, else in proportion to its tokens."""
+    if recipe.data.weights:
+        return dict(recipe.data.weights)
+    return {
+        name: float(source['splits']['train']['tokens'])
+        for name, source in manifest['sources'].items()
+    }
+
+
+def write_config(recipe: Recipe, workdir: pathlib.Path) -> None:
+    """Leaves the resolved config in the workdir, whole or not at all."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    partial = workdir / 'config.json.partial'
+    partial.write_text(json.dumps(to_dict(recipe), indent=1) + '\n')
+    partial.replace(workdir / 'config.json')
+
+
+def _check_workdir(recipe: Recipe, workdir: pathlib.Path) -> None:
+    """A workdir with checkpoints goes on with the model and the data that it began with."""
+    path = workdir / 'config.json'
+    if not path.exists() or not any((workdir / 'checkpoints').glob('*/manifest.json')):
+        return
+    before, now = json.loads(path.read_text()), json.loads(json.dumps(to_dict(recipe)))
+    fixed = ('model', 'data', 'seed', 'batch_size')
+    execution = ('remat', 'unroll', 'attention')
+    changed = [
+        f'{name}: {old} -> {new}'
+        for name in fixed
+        for name, old, new in _differences(name, before.get(name), now[name])
+        if name.removeprefix('model.') not in execution
+    ]
+    if changed:
+        raise InputError(
+            f'{workdir} holds another run. Changed: {"; ".join(changed)}. '
+            'Use another workdir, or the values it began with.'
+        )
+
+
+def _differences(name: str, old: Any, new: Any) -> list[tuple[str, Any, Any]]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = sorted(old.keys() | new.keys())
+        pairs = (_differences(f'{name}.{key}', old.get(key), new.get(key)) for key in keys)
+        return [difference for differences in pairs for difference in differences]
+    return [] if old == new else [(name, old, new)]
+
+
+def _data_missing(recipe: Recipe, directory: pathlib.Path) -> str:
+    return (
+        f'the data of {recipe.name} are not at {directory} (no manifest.json there). '
+        'Make them with\n'
+        f'  python -m phijax.data.tokenize --config={recipe.data.made_by} --workdir={directory}\n'
+        'or name another directory: --config.data.directory=DIRECTORY\n'
+        f'{_smoke(recipe)}'
+    )
+
+
+def _smoke(recipe: Recipe) -> str:
+    return (
+        'To see the recipe run at a small size, on the standard library:\n'
+        f'  python -m phijax.train --config=configs/{recipe.name}.py:smoke '
+        f'--workdir=runs/{recipe.name}_smoke'
+    )

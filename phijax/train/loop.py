@@ -1,0 +1,160 @@
+"""The training loop, act by act."""
+
+import contextlib
+import dataclasses
+import pathlib
+import shutil
+
+import jax
+
+from phijax import checkpoint, interop, models, partitioning
+from phijax.data import packing, tokenize
+from phijax.errors import InputError
+from phijax.models import arithmetic
+from phijax.train import closing, door, metrics, step
+from phijax.train.recipe import Recipe
+from phijax.train.run import Run
+from phijax.train.step import Program, State
+from phijax.train.stop import Stop, Stopped
+
+
+def train(recipe: Recipe, workdir: pathlib.Path, *, profile: bool = False) -> int:
+    """Trains, or goes on training, and leaves checkpoints and a report in `workdir`.
+
+    Returns:
+        the process's exit code: 0 at the end of the run; 143 or 130 when a signal ended it early,
+        with a checkpoint of where it was; 1 when the last checkpoint could not be written.
+
+    Raises:
+        InputError: something that the run needs is missing or does not fit.
+        run.Diverged: `max_skips` updates in a row were skipped.
+        checkpoint.CheckpointError: there are checkpoints, and none of them is good.
+    """
+    door.check(recipe, workdir)
+    workdir.mkdir(parents=True, exist_ok=True)
+    stop = Stop()
+    alone = checkpoint.lock(workdir) if jax.process_index() == 0 else contextlib.nullcontext()
+    with stop.handling(), alone:
+        try:
+            return _train(recipe, workdir, stop, profile)
+        except Stopped:
+            return stop.exit_code
+
+
+def _train(recipe: Recipe, workdir: pathlib.Path, stop: Stop, profile: bool) -> int:
+    leader = jax.process_index() == 0
+    directory = _data(recipe, workdir, stop)
+    mesh = partitioning.make_mesh(recipe.mesh.shape(len(jax.devices())))
+    recipe = dataclasses.replace(recipe, model=for_platform(recipe.model, mesh))
+    program = step.make(recipe, mesh)
+    checkpointer = checkpoint.Checkpointer(
+        workdir / 'checkpoints',
+        keep=recipe.checkpoints.keep,
+        keep_every=recipe.checkpoints.keep_every or None,
+        keep_best=recipe.checkpoints.select == 'best',
+    )
+    state = begin(recipe, program, checkpointer, packing.manifest(directory)['digest'], stop)
+    start = int(state.step)
+    if leader:
+        door.write_config(recipe, workdir)
+        shutil.copytree(directory / 'tokenizer', workdir / 'tokenizer', dirs_exist_ok=True)
+    meter = _meter(recipe, mesh, start)
+    with metrics.Writer(workdir if leader else None, meter, quiet=not leader) as writer:
+        writer.note(_opening(recipe, mesh, workdir, start))
+        run = Run(recipe, directory, program, checkpointer, meter, writer, stop, state, start)
+        try:
+            run.compile()
+            run.steps(workdir / 'profile' if profile else None)
+        except Stopped:
+            pass  # `stop.requested` says so below; the state is whole between two steps
+        run.save()
+        saved = run.wait()
+        if not stop.requested:
+            closing.close(run, workdir)
+    return stop.exit_code or int(not saved)
+
+
+def begin(
+    recipe: Recipe,
+    program: Program,
+    checkpointer: checkpoint.Checkpointer,
+    data_digest: str,
+    stop: Stop,
+) -> State:
+    """The state to go on from: the newest good checkpoint, else `init_from`, else a fresh one.
+
+    Raises:
+        InputError: the checkpoint was trained on other data, or `init_from` has another shape.
+    """
+    if checkpointer.steps():
+        abstract = jax.tree.map(
+            lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
+            step.abstract_state(recipe),
+            program.layout.state,
+        )
+        state, metadata = checkpointer.restore(abstract)
+        if metadata['data'] != data_digest:
+            raise InputError(
+                f'the checkpoint was trained on data {metadata["data"]}, those of this run are '
+                f'{data_digest}; use the old data, or start a new workdir with init_from'
+            )
+        return state
+    state = stop.wait_for(program.init)
+    if not recipe.init_from:
+        return state
+    config, params, _ = interop.open(recipe.init_from)
+    door.check_start(recipe, config)
+    return dataclasses.replace(state, params=jax.device_put(params, program.layout.state.params))
+
+
+def for_platform(config: models.Config, mesh: jax.sharding.Mesh) -> models.Config:
+    """The model with what its hardware is best at: cuDNN's attention on GPUs, bfloat16 on TPUs."""
+    platform = mesh.devices.flat[0].platform
+    if platform == 'tpu' and config.dtype == 'float16':
+        config = dataclasses.replace(config, dtype='bfloat16')
+    flash = platform == 'gpu' and config.dtype != 'float32' and not config.attention_dropout
+    return dataclasses.replace(config, attention='cudnn') if flash else config
+
+
+def _data(recipe: Recipe, workdir: pathlib.Path, stop: Stop) -> pathlib.Path:
+    """The directory of the run's tokens, made first if the recipe says how and it is not there."""
+    directory = door.data_directory(recipe, workdir)
+    if recipe.data.prepare and jax.process_index() == 0:
+        with stop.interruptible():
+            tokenize.run(tokenize.from_dict(recipe.data.prepare), directory)
+    if jax.process_count() > 1:
+        jax.experimental.multihost_utils.sync_global_devices('data')
+    door.check_data(recipe, packing.manifest(directory))
+    return directory
+
+
+def _meter(recipe: Recipe, mesh: jax.sharding.Mesh, start: int) -> metrics.Meter:
+    kind = mesh.devices.flat[0].device_kind
+    peak = metrics.peak_flops(kind, recipe.model.dtype)
+    return metrics.Meter(
+        num_steps=recipe.num_steps,
+        start_step=start,
+        tokens_per_step=recipe.tokens_per_step,
+        flops_per_step=arithmetic.flops(recipe.model, recipe.batch_size, recipe.data.length),
+        peak_flops=peak and peak * mesh.size,
+    )
+
+
+def _opening(
+    recipe: Recipe, mesh: jax.sharding.Mesh, workdir: pathlib.Path, start: int
+) -> str:
+    """What a person wants to know before the first step."""
+    parameters = arithmetic.count_parameters(recipe.model)
+    tokens = recipe.num_steps * recipe.tokens_per_step
+    cut = ' x '.join(f'{axis} {size}' for axis, size in mesh.shape.items())
+    rows = recipe.batch_size // recipe.num_microbatches(tuple(mesh.shape.values()))
+    return '\n'.join(
+        [
+            f'{recipe.name}: {parameters:,} parameters, computed in {recipe.model.dtype}',
+            f'{recipe.num_steps:,} steps of {recipe.batch_size} rows x {recipe.data.length} tokens'
+            f' ({rows} rows at once): {tokens:,} tokens, {tokens / parameters:.1f} per parameter',
+            f'{mesh.size} {mesh.devices.flat[0].device_kind} device(s): {cut}, '
+            f'layout {recipe.mesh.layout}',
+            f'from step {start:,} in {workdir}; Ctrl-C once saves and ends, twice ends at once',
+        ]
+    )

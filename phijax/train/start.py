@@ -1,0 +1,85 @@
+"""The process around a run: checks first, then the platform, then the loop. Heavy imports wait."""
+
+import ctypes
+import os
+import pathlib
+
+from phijax.errors import InputError
+from phijax.train import door
+from phijax.train.recipe import Recipe
+
+# glibc's mallopt: one arena, never mmap, never give memory back, grow by 64 MiB.
+_MALLOPT = ((-8, 1), (-4, 0), (-1, -1), (-2, 64 << 20))
+
+
+def train(
+    recipe: Recipe,
+    workdir: pathlib.Path,
+    *,
+    profile: bool = False,
+    coordinator: str = '',
+    num_processes: int | None = None,
+    process_id: int | None = None,
+) -> int:
+    """Trains in this process; the exit code of `loop.train`.
+
+    Args:
+        coordinator: HOST:PORT of the first of several processes; `auto` where a cluster (Cloud
+            TPU, Slurm, Open MPI) says so itself; empty for one process.
+
+    Raises:
+        InputError: something that the run needs is missing or does not fit.
+    """
+    door.check(recipe, workdir)
+    keep_memory()
+    connect(coordinator, num_processes, process_id)
+    import jax
+
+    recipe.num_microbatches(recipe.mesh.shape(len(jax.devices())))
+    _cache_compilations()
+    from phijax.train import loop
+
+    return loop.train(recipe, workdir, profile=profile)
+
+
+def keep_memory() -> None:
+    """Keeps freed memory in the process, which must not have made a JAX array yet.
+
+    XLA's CPU backend takes and frees its scratch memory at every step, and glibc gives it back to
+    the system each time: a fifth of a small model's step went to page faults. Other C libraries
+    have no such setting and need none.
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, 'mallopt') and os.environ.get('JAX_PLATFORMS', 'cpu').startswith('cpu'):
+        for option, value in _MALLOPT:
+            libc.mallopt(option, value)
+
+
+def connect(coordinator: str, num_processes: int | None, process_id: int | None) -> None:
+    """Joins the other processes of a run, if there are any.
+
+    Raises:
+        InputError: one of the three is missing.
+    """
+    if not coordinator:
+        return
+    import jax
+
+    jax.config.update('jax_cpu_collectives_implementation', 'gloo')
+    if coordinator == 'auto':
+        jax.distributed.initialize(heartbeat_timeout_seconds=30)
+        return
+    if num_processes is None or process_id is None:
+        raise InputError('--coordinator=HOST:PORT also needs --num_processes and --process_id')
+    jax.distributed.initialize(
+        coordinator, num_processes, process_id, heartbeat_timeout_seconds=30
+    )
+
+
+def _cache_compilations() -> None:
+    """Compiles each program once per machine, unless the environment says where or not at all."""
+    import jax
+
+    if jax.config.jax_compilation_cache_dir is None:
+        home = pathlib.Path(os.environ.get('XDG_CACHE_HOME', pathlib.Path.home() / '.cache'))
+        jax.config.update('jax_compilation_cache_dir', str(home / 'phijax' / 'xla'))

@@ -1,0 +1,230 @@
+"""One update: gradients of a batch in microbatches, and the state after it."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from phijax import models, partitioning
+from phijax.train import losses, optimizer
+from phijax.train.recipe import Recipe
+
+BATCH = ('tokens', 'segments', 'positions', 'stop')
+
+# Source: torch.amp.GradScaler's and DeepSpeed's defaults; phi's own settings are not published.
+INITIAL_LOSS_SCALE = 2.0**16
+LOSS_SCALE_GROWTH_STEPS = 1000
+SMALLEST_LOSS_SCALE = 1.0
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class State:
+    """All that an update reads and writes, and all that a checkpoint holds.
+
+    Attributes:
+        step: batches seen.
+        loss_scale: what the loss is multiplied by before the backward pass (1 but for float16).
+        good_steps: finite updates since the scale last changed.
+        skipped: updates skipped for non-finite gradients, in all.
+        skipped_in_a_row: those since the last good update, not counting those that only lowered
+            the loss scale.
+    """
+
+    step: jax.Array
+    params: Any
+    opt_state: Any
+    loss_scale: jax.Array
+    good_steps: jax.Array
+    skipped: jax.Array
+    skipped_in_a_row: jax.Array
+
+
+class Layout(NamedTuple):
+    """Where the arrays of a run live."""
+
+    mesh: jax.sharding.Mesh
+    state: State
+    gradients: Any
+
+
+class Program(NamedTuple):
+    """The functions of a run, ready to be compiled, and where their arrays live."""
+
+    layout: Layout
+    init: Callable[[], State]
+    update: Callable[[State, losses.Batch], tuple[State, dict[str, jax.Array]]]
+    evaluate: Callable[[Any, losses.Batch], tuple[jax.Array, jax.Array]]
+
+
+def abstract_state(recipe: Recipe) -> State:
+    """Shapes and dtypes of the state; nothing is computed."""
+    return jax.eval_shape(lambda: _fresh(recipe, _transform(recipe)))
+
+
+def make(recipe: Recipe, mesh: jax.sharding.Mesh) -> Program:
+    """The functions of one run on one mesh, with explicit layouts in and out."""
+    layout = _layout(recipe, mesh)
+    transform = _transform(recipe)
+    whole, rows = partitioning.replicated(mesh), partitioning.rows(mesh)
+    parts = recipe.num_microbatches(tuple(mesh.shape.values()))
+
+    def update(state: State, batch: losses.Batch) -> tuple[State, dict[str, jax.Array]]:
+        with partitioning.activations(mesh):
+            return _update(recipe, transform, layout, parts, state, batch)
+
+    def evaluate(params: Any, batch: losses.Batch) -> tuple[jax.Array, jax.Array]:
+        with partitioning.activations(mesh):
+            return _loss(recipe, params, batch, None)
+
+    return Program(
+        layout,
+        jax.jit(lambda: _fresh(recipe, transform), out_shardings=layout.state),
+        jax.jit(
+            update,
+            in_shardings=(layout.state, rows),
+            out_shardings=(layout.state, whole),
+            donate_argnums=0,
+        ),
+        jax.jit(evaluate, in_shardings=(layout.state.params, rows), out_shardings=whole),
+    )
+
+
+def _transform(recipe: Recipe) -> optax.GradientTransformation:
+    return optimizer.make(recipe.optimizer, recipe.num_steps, models.axes(recipe.model))
+
+
+def _layout(recipe: Recipe, mesh: jax.sharding.Mesh) -> Layout:
+    axes, sizes = models.axes(recipe.model), recipe.model.sizes
+    cut = partitioning.layout(mesh, axes, sizes)
+    gathered = recipe.mesh.layout == 'zero2'
+    params = partitioning.layout(mesh, axes, sizes, gathered=gathered)
+    state = partitioning.layout_like(mesh, abstract_state(recipe), cut)
+    return Layout(mesh, dataclasses.replace(state, params=params), cut)
+
+
+def _fresh(recipe: Recipe, transform: optax.GradientTransformation) -> State:
+    params = models.init(recipe.model, jax.random.key(recipe.seed))
+    half = recipe.model.dtype == 'float16'
+    zero = jnp.int32(0)
+    return State(
+        step=zero,
+        params=params,
+        opt_state=transform.init(params),
+        loss_scale=jnp.float32(INITIAL_LOSS_SCALE if half else 1),
+        good_steps=zero,
+        skipped=zero,
+        skipped_in_a_row=zero,
+    )
+
+
+def _loss(
+    recipe: Recipe, params: Any, batch: losses.Batch, key: jax.Array | None
+) -> tuple[jax.Array, jax.Array]:
+    return losses.pretraining(
+        recipe.model,
+        params,
+        batch,
+        within_documents=recipe.data.attention == 'document',
+        chunk=recipe.loss_chunk,
+        key=key,
+    )
+
+
+def _update(
+    recipe: Recipe,
+    transform: optax.GradientTransformation,
+    layout: Layout,
+    parts: int,
+    state: State,
+    batch: losses.Batch,
+) -> tuple[State, dict[str, jax.Array]]:
+    stop = batch['stop'].max()
+    key = jax.random.fold_in(jax.random.key(recipe.seed + 1), state.step)
+    rows = {name: value for name, value in batch.items() if name != 'stop'}
+    nats, count, gradients = _gradients(recipe, layout, parts, state, rows, key)
+    mean = recipe.tokens_per_step / (count * state.loss_scale)
+    gradients = jax.tree.map(lambda g: g * mean, gradients)
+    norm = optax.global_norm(gradients)
+    finite = jnp.isfinite(norm) & jnp.isfinite(nats)
+    updates, opt_state = transform.update(gradients, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    keep = lambda new, old: jnp.where(finite, new, old)  # noqa: E731
+    made = state.step - state.skipped
+    metrics = {
+        'loss': nats / count,
+        'grad_norm': norm,
+        'learning_rate': optimizer.schedule(recipe.optimizer, recipe.num_steps)(made),
+        'loss_scale': state.loss_scale,
+        'skipped': state.skipped + ~finite,
+        'skipped_in_a_row': _skips_in_a_row(recipe, state, finite),
+        'stop': stop,
+    }
+    scale, good_steps = _next_loss_scale(recipe, state, finite)
+    return (
+        State(
+            step=state.step + 1,
+            params=jax.tree.map(keep, params, state.params),
+            opt_state=jax.tree.map(keep, opt_state, state.opt_state),
+            loss_scale=scale,
+            good_steps=good_steps,
+            skipped=metrics['skipped'],
+            skipped_in_a_row=metrics['skipped_in_a_row'],
+        ),
+        metrics,
+    )
+
+
+def _gradients(
+    recipe: Recipe, layout: Layout, parts: int, state: State, batch: losses.Batch, key: jax.Array
+) -> tuple[jax.Array, jax.Array, Any]:
+    """Sums over the microbatches: nats, tokens, and gradients of the scaled mean loss."""
+
+    def scaled(params: Any, rows: losses.Batch, key: jax.Array) -> tuple[jax.Array, tuple]:
+        nats, count = _loss(recipe, params, rows, key)
+        # A mean, not a sum, so that the scaled gradients of single tokens fit into float16.
+        return nats * (state.loss_scale / recipe.tokens_per_step), (nats, count)
+
+    def add(total: tuple, part: tuple) -> tuple[tuple, None]:
+        index, rows = part
+        gradient, (nats, count) = jax.grad(scaled, has_aux=True)(
+            state.params, rows, jax.random.fold_in(key, index)
+        )
+        gradient = jax.lax.with_sharding_constraint(gradient, layout.gradients)
+        return jax.tree.map(jnp.add, total, (nats, count, gradient)), None
+
+    zeros = jax.tree.map(jnp.zeros_like, state.params)
+    zeros = jax.lax.with_sharding_constraint(zeros, layout.gradients)
+    total = (jnp.float32(0), jnp.int32(0), zeros)
+    if parts == 1:
+        return add(total, (jnp.int32(0), batch))[0]
+    # Microbatch m takes every parts-th row, so that no row leaves its device.
+    split = jax.tree.map(
+        lambda x: jnp.moveaxis(x.reshape(x.shape[0] // parts, parts, *x.shape[1:]), 1, 0), batch
+    )
+    return jax.lax.scan(add, total, (jnp.arange(parts), split))[0]
+
+
+def _skips_in_a_row(recipe: Recipe, state: State, finite: jax.Array) -> jax.Array:
+    backing_off = state.loss_scale > SMALLEST_LOSS_SCALE if _is_half(recipe) else False
+    return jnp.where(finite, 0, state.skipped_in_a_row + jnp.where(backing_off, 0, 1))
+
+
+def _next_loss_scale(
+    recipe: Recipe, state: State, finite: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """The loss scale halves after a non-finite gradient and doubles after a long good run."""
+    if not _is_half(recipe):
+        return state.loss_scale, state.good_steps
+    good = jnp.where(finite, state.good_steps + 1, 0)
+    grown = good >= LOSS_SCALE_GROWTH_STEPS
+    lowered = jnp.maximum(state.loss_scale / 2, SMALLEST_LOSS_SCALE)
+    scale = jnp.where(finite, state.loss_scale * jnp.where(grown, 2, 1), lowered)
+    return scale, jnp.where(grown, 0, good)
+
+
+def _is_half(recipe: Recipe) -> bool:
+    return recipe.model.dtype == 'float16'

@@ -1,0 +1,100 @@
+"""Stopping a run from outside: SIGTERM and Ctrl-C save and end it, a second signal forces."""
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any, TypeVar
+
+T = TypeVar('T')
+
+
+class Stopped(BaseException):
+    """A signal asked for the end of the run. Not an error, so no `except Exception` catches it."""
+
+
+class Stop:
+    """Whether a signal asked for the end of the run.
+
+    Most of a run looks at `requested` between two steps. Where it may wait long, inside
+    `interruptible`, the signal raises `Stopped` there and then.
+    """
+
+    def __init__(self) -> None:
+        """Nothing is requested; the handlers are set by `handling`."""
+        self.signal: int | None = None
+        self.agreed = False
+        self._waiting = False
+
+    @property
+    def requested(self) -> bool:
+        """Whether a signal has come."""
+        return self.signal is not None
+
+    @property
+    def exit_code(self) -> int:
+        """What a process that such a signal ended exits with: 143 or 130; 0 without a signal."""
+        return 0 if self.signal is None else 128 + self.signal
+
+    def agree(self) -> None:
+        """All processes of the run know of a request that one of them had."""
+        self.agreed = True
+        self.signal = self.signal or signal.SIGTERM
+
+    @contextlib.contextmanager
+    def handling(self) -> Iterator[None]:
+        """Within it SIGTERM and SIGINT are requests; only the main thread can set handlers."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        for number in before:
+            signal.signal(number, self._handle)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextlib.contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Within it a request, even one made before, raises `Stopped`."""
+        self._waiting = True
+        try:
+            if self.requested:
+                raise Stopped
+            yield
+        finally:
+            self._waiting = False
+
+    def wait_for(self, function: Callable[..., T], *args: Any) -> T:
+        """`function(*args)`, run in a thread, so that a signal need not wait for its end.
+
+        For compilation, during which Python handles no signals.
+        """
+        results: list[T] = []
+        errors: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                results.append(function(*args))
+            except BaseException as error:  # handed to the caller below
+                errors.append(error)
+
+        thread = threading.Thread(target=run, daemon=True)
+        with self.interruptible():
+            thread.start()
+            while thread.is_alive():
+                thread.join(timeout=0.1)
+        if errors:
+            raise errors[0]
+        return results[0]
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            os._exit(128 + number)
+        self.signal = number
+        if self._waiting:
+            raise Stopped
