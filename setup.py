@@ -12,7 +12,7 @@ VERSION = re.search(r"__version__ = '(.+)'", (HERE / 'phijax' / '__init__.py').r
 # Lower bounds only: an environment that has its own jax (Colab, a cluster image) keeps it.
 REQUIREMENTS = [
     'absl-py>=2.1',
-    'flax>=0.12',
+    'flax>=0.12.1',
     'grain>=0.2.12',
     'jax>=0.10',
     'jaxtyping>=0.3',

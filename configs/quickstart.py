@@ -37,6 +37,6 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
         'schedule': 'linear', 'peak_rate': 3e-3, 'final_rate': 0.0, 'warmup_steps': 60, 'decay_steps': 0,
         'b1': 0.9, 'b2': 0.95, 'eps': 1e-8, 'weight_decay': 0.1, 'clip_norm': 1.0,
     }
-    config.mesh = {'data': -1, 'fsdp': 1, 'tensor': 1, 'layout': 'zero3', 'rows_per_device': 16}
+    config.mesh = {'data': -1, 'fsdp': 1, 'tensor': 1, 'layout': 'zero3', 'rows_per_device': 64}
     config.checkpoints = {'every': 300, 'keep': 2, 'keep_every': 0, 'select': 'last'}
     return config

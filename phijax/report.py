@@ -27,7 +27,8 @@ _STYLE: Any = {
     'figure.facecolor': 'white',
     'font.size': 10,
     'grid.color': '#e6e6e6',
-    'legend.frameon': False,
+    'legend.edgecolor': 'none',
+    'legend.framealpha': 0.85,
     'xtick.color': '#555555',
     'ytick.color': '#555555',
 }

@@ -13,6 +13,7 @@ _PLAN = flags.DEFINE_string(
     'plan', '', 'Compile for absent hardware and report, such as v5e:2x4, v5p:2x2x2 or cpu:8.'
 )
 _PROFILE = flags.DEFINE_bool('profile', False, 'Trace a few steps into the workdir.')
+_WANDB = flags.DEFINE_string('wandb', '', 'Project of Weights & Biases to log to as well.')
 _COORDINATOR = flags.DEFINE_string(
     'coordinator', '', 'HOST:PORT of the first of several processes, or auto on a cluster.'
 )
@@ -31,6 +32,7 @@ def main() -> int:
         run,
         pathlib.Path(_WORKDIR.value or f'runs/{run.name}'),
         profile=_PROFILE.value,
+        wandb=_WANDB.value,
         coordinator=_COORDINATOR.value,
         num_processes=_NUM_PROCESSES.value,
         process_id=_PROCESS_ID.value,

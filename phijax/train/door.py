@@ -25,7 +25,9 @@ def check(recipe: Recipe, workdir: pathlib.Path) -> None:
     directory = data_directory(recipe, workdir)
     if (directory / 'manifest.json').exists():
         check_data(recipe, packing.manifest(directory))
-    elif not recipe.data.prepare:
+    elif recipe.data.prepare:
+        _check_prepare(recipe)
+    else:
         raise InputError(_data_missing(recipe, directory))
     if recipe.init_from and not pathlib.Path(recipe.init_from).exists():
         raise InputError(
@@ -41,20 +43,24 @@ def check_data(recipe: Recipe, manifest: dict[str, Any]) -> None:
     """Returns when tokens and model fit.
 
     Raises:
-        InputError: the model's vocabulary is smaller than the tokenizer's, or a source is unknown.
+        InputError: the model's vocabulary is smaller than the tokenizer's, or a source is unknown
+            or has less than a row of tokens.
     """
-    vocab_size = manifest['tokenizer']['vocab_size']
-    if vocab_size > recipe.model.vocab_size:
-        raise InputError(
-            f'model.vocab_size is {recipe.model.vocab_size}, but the tokens go up to '
-            f'{vocab_size - 1}: it must be at least {vocab_size}'
-        )
+    _check_vocabulary(recipe, manifest['tokenizer']['vocab_size'])
     sources = manifest['sources']
     unknown = sorted(set(recipe.data.weights) - set(sources))
     if unknown:
         raise InputError(
             f'data.weights names {", ".join(unknown)}; the data have {", ".join(sorted(sources))}'
         )
+    for name in recipe.data.weights or sources:
+        tokens = sources[name]['splits']['train']['tokens']
+        if tokens <= recipe.data.length:
+            raise InputError(
+                f'the training split of {name} has {tokens} tokens, and data.length='
+                f'{recipe.data.length} needs more than that: add documents, shorten the rows, or '
+                'give weights to other sources in data.weights'
+            )
 
 
 def check_start(recipe: Recipe, config: models.Config) -> None:
@@ -67,7 +73,8 @@ def check_start(recipe: Recipe, config: models.Config) -> None:
         {'family': c.family, 'rotary_dim': c.rotary_dim} | c.sizes for c in (recipe.model, config)
     )
     if ours != theirs:
-        differing = [f'{key} {theirs[key]} -> {ours[key]}' for key in ours if ours[key] != theirs[key]]
+        pairs = {key: (theirs[key], ours[key]) for key in ours if ours[key] != theirs[key]}
+        differing = [f'{key} {old} -> {new}' for key, (old, new) in pairs.items()]
         raise InputError(
             f'init_from={recipe.init_from} has another shape than the model: '
             f'{", ".join(differing)}. `python -m phijax.upscale` grows a checkpoint.'
@@ -78,10 +85,11 @@ def weights(recipe: Recipe, manifest: dict[str, Any]) -> dict[str, float]:
     """The share of each source: as the recipe says, else in proportion to its tokens."""
     if recipe.data.weights:
         return dict(recipe.data.weights)
-    return {
-        name: float(source['splits']['train']['tokens'])
-        for name, source in manifest['sources'].items()
+    tokens = {
+        name: source['splits']['train']['tokens'] for name, source in manifest['sources'].items()
     }
+    # To 4 decimals, which keeps the schedule of the rows short.
+    return {name: max(1e-4, round(t / sum(tokens.values()), 4)) for name, t in tokens.items()}
 
 
 def write_config(recipe: Recipe, workdir: pathlib.Path) -> None:
@@ -92,19 +100,39 @@ def write_config(recipe: Recipe, workdir: pathlib.Path) -> None:
     partial.replace(workdir / 'config.json')
 
 
+def _check_prepare(recipe: Recipe) -> None:
+    """The data that are still to be made, as far as their config says what they will be."""
+    from phijax.data import tokenize
+
+    config = tokenize.from_dict(recipe.data.prepare)
+    if not config.tokenizer:
+        _check_vocabulary(recipe, config.vocab_size)
+
+
+def _check_vocabulary(recipe: Recipe, vocab_size: int) -> None:
+    if vocab_size > recipe.model.vocab_size:
+        raise InputError(
+            f'model.vocab_size is {recipe.model.vocab_size}, but the tokens go up to '
+            f'{vocab_size - 1}: it must be at least {vocab_size}'
+        )
+
+
 def _check_workdir(recipe: Recipe, workdir: pathlib.Path) -> None:
-    """A workdir with checkpoints goes on with the model and the data that it began with."""
+    """A workdir with checkpoints goes on with the model and the data that it began with.
+
+    The data may lie elsewhere now: the checkpoint knows their digest.
+    """
     path = workdir / 'config.json'
     if not path.exists() or not any((workdir / 'checkpoints').glob('*/manifest.json')):
         return
     before, now = json.loads(path.read_text()), json.loads(json.dumps(to_dict(recipe)))
     fixed = ('model', 'data', 'seed', 'batch_size')
-    execution = ('remat', 'unroll', 'attention')
+    free = ('model.remat', 'model.unroll', 'model.attention', 'data.directory', 'data.made_by')
     changed = [
         f'{name}: {old} -> {new}'
         for name in fixed
         for name, old, new in _differences(name, before.get(name), now[name])
-        if name.removeprefix('model.') not in execution
+        if name not in free
     ]
     if changed:
         raise InputError(

@@ -12,14 +12,20 @@ from phijax.data import packing, tokenize
 from phijax.errors import InputError
 from phijax.models import arithmetic
 from phijax.train import closing, door, metrics, step
-from phijax.train.recipe import Recipe
+from phijax.train.recipe import Recipe, to_dict
 from phijax.train.run import Run
 from phijax.train.step import Program, State
 from phijax.train.stop import Stop, Stopped
 
 
-def train(recipe: Recipe, workdir: pathlib.Path, *, profile: bool = False) -> int:
+def train(
+    recipe: Recipe, workdir: pathlib.Path, *, profile: bool = False, wandb: str = ''
+) -> int:
     """Trains, or goes on training, and leaves checkpoints and a report in `workdir`.
+
+    Args:
+        profile: trace a few steps into `workdir/profile`.
+        wandb: project to log to as well, if wandb is installed; empty for none.
 
     Returns:
         the process's exit code: 0 at the end of the run; 143 or 130 when a signal ended it early,
@@ -36,12 +42,12 @@ def train(recipe: Recipe, workdir: pathlib.Path, *, profile: bool = False) -> in
     alone = checkpoint.lock(workdir) if jax.process_index() == 0 else contextlib.nullcontext()
     with stop.handling(), alone:
         try:
-            return _train(recipe, workdir, stop, profile)
+            return _train(recipe, workdir, stop, profile, wandb)
         except Stopped:
             return stop.exit_code
 
 
-def _train(recipe: Recipe, workdir: pathlib.Path, stop: Stop, profile: bool) -> int:
+def _train(recipe: Recipe, workdir: pathlib.Path, stop: Stop, profile: bool, wandb: str) -> int:
     leader = jax.process_index() == 0
     directory = _data(recipe, workdir, stop)
     mesh = partitioning.make_mesh(recipe.mesh.shape(len(jax.devices())))
@@ -59,7 +65,13 @@ def _train(recipe: Recipe, workdir: pathlib.Path, stop: Stop, profile: bool) -> 
         door.write_config(recipe, workdir)
         shutil.copytree(directory / 'tokenizer', workdir / 'tokenizer', dirs_exist_ok=True)
     meter = _meter(recipe, mesh, start)
-    with metrics.Writer(workdir if leader else None, meter, quiet=not leader) as writer:
+    with metrics.Writer(
+        workdir if leader else None,
+        meter,
+        every_steps=recipe.log_every,
+        quiet=not leader,
+        wandb={'project': wandb, 'config': to_dict(recipe)} if wandb else None,
+    ) as writer:
         writer.note(_opening(recipe, mesh, workdir, start))
         run = Run(recipe, directory, program, checkpointer, meter, writer, stop, state, start)
         try:
@@ -152,7 +164,7 @@ def _opening(
         [
             f'{recipe.name}: {parameters:,} parameters, computed in {recipe.model.dtype}',
             f'{recipe.num_steps:,} steps of {recipe.batch_size} rows x {recipe.data.length} tokens'
-            f' ({rows} rows at once): {tokens:,} tokens, {tokens / parameters:.1f} per parameter',
+            f' ({rows} rows at once): {tokens:,} tokens, {tokens / parameters:.2g} per parameter',
             f'{mesh.size} {mesh.devices.flat[0].device_kind} device(s): {cut}, '
             f'layout {recipe.mesh.layout}',
             f'from step {start:,} in {workdir}; Ctrl-C once saves and ends, twice ends at once',

@@ -3,16 +3,18 @@
 import dataclasses
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from phijax import models
 from phijax.errors import InputError
+from phijax.models.configs import FAMILIES
 
 SCHEDULES = ('linear', 'constant', 'cosine', 'wsd')
 LAYOUTS = ('zero3', 'zero2')
 ATTENTIONS = ('packed', 'document')
 SELECTIONS = ('last', 'best')
+LARGEST_SEED = 2**31 - 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -169,6 +171,7 @@ class Recipe:
         return rows // at_once
 
 
+_NOT_NEGATIVE = ('final_rate', 'warmup_steps', 'decay_steps', 'eps', 'weight_decay', 'clip_norm')
 _GROUPS = {'data': Data, 'optimizer': Optimizer, 'mesh': Mesh, 'checkpoints': Checkpoints}
 
 
@@ -179,12 +182,10 @@ def from_dict(fields: Mapping[str, Any]) -> Recipe:
         InputError: an unknown or missing key, a wrong type, or values that do not fit together;
             the message names the key, the value met and the values allowed.
     """
+    _check_group('the config', fields)
     plain = dict(fields)
-    if isinstance(plain.get('model'), Mapping):
-        try:
-            plain['model'] = models.from_dict(plain['model'])
-        except ValueError as error:
-            raise InputError(f'model: {error}') from error
+    if 'model' in plain:
+        plain['model'] = _build_model(plain['model'])
     for name, group in _GROUPS.items():
         if name in plain:
             plain[name] = _build(group, plain[name], f'{name}.')
@@ -198,7 +199,20 @@ def to_dict(recipe: Recipe) -> dict[str, Any]:
     return dataclasses.asdict(recipe)
 
 
+def _build_model(fields: Mapping[str, Any]) -> models.Config:
+    _check_group('model', fields)
+    family = FAMILIES.get(str(fields.get('family')), models.Config)
+    for field in dataclasses.fields(family):
+        if field.name in fields:
+            _check_type(f'model.{field.name}', fields[field.name], field.type)
+    try:
+        return models.from_dict(fields)
+    except ValueError as error:
+        raise InputError(f'model: {error}') from error
+
+
 def _build(group: type, fields: Mapping[str, Any], prefix: str) -> Any:
+    _check_group(prefix.rstrip('.'), fields)
     known = {field.name: field.type for field in dataclasses.fields(group)}
     for key, value in fields.items():
         if key not in known:
@@ -212,10 +226,49 @@ def _build(group: type, fields: Mapping[str, Any], prefix: str) -> Any:
     return group(**{key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()})
 
 
+def _check_group(key: str, value: Any) -> None:
+    _check_type(key, value, Mapping[str, Any])
+
+
 def _check_type(key: str, value: Any, expected: Any) -> None:
-    wanted = {int: (int,), float: (int, float), str: (str,)}.get(expected)
-    if wanted and (not isinstance(value, wanted) or isinstance(value, bool)):
-        raise InputError(f'{key} must be a {expected.__name__}, got {value!r}')
+    if expected in _KINDS:
+        what, fits = _KINDS[expected]
+        if not fits(value):
+            raise InputError(f'{key} must be {what}, got {value!r}')
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_group(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(map(_is_text, value))
+
+
+# What a field of each type takes, in words and as a check.
+_KINDS: dict[Any, tuple[str, Callable[[Any], bool]]] = {
+    bool: ('true or false', lambda value: isinstance(value, bool)),
+    int: ('a whole number', _is_whole),
+    float: ('a finite number', _is_number),
+    str: ('a text', _is_text),
+    tuple[str, ...]: (
+        'a list of texts',
+        lambda value: isinstance(value, list | tuple) and all(map(_is_text, value)),
+    ),
+    Mapping[str, float]: (
+        'numbers by name',
+        lambda value: _is_group(value) and all(map(_is_number, value.values())),
+    ),
+    Mapping[str, Any]: ('a group of fields', _is_group),
+}
 
 
 def _validate(recipe: Recipe) -> None:
@@ -246,12 +299,11 @@ def _validate(recipe: Recipe) -> None:
         loss_chunk=recipe.loss_chunk,
         evaluate_every=recipe.evaluate_every,
         evaluate_rows=recipe.evaluate_rows,
-        **{
-            f'optimizer.{field}': getattr(optimizer, field)
-            for field in ('final_rate', 'warmup_steps', 'decay_steps', 'weight_decay', 'clip_norm')
-        },
+        **{f'optimizer.{field}': getattr(optimizer, field) for field in _NOT_NEGATIVE},
         **{'checkpoints.keep_every': recipe.checkpoints.keep_every},
     )
+    if recipe.seed > LARGEST_SEED:
+        raise InputError(f'seed must be at most {LARGEST_SEED}, got {recipe.seed}')
     _validate_optimizer(optimizer, recipe.num_steps)
     if data.length > recipe.model.max_length:
         raise InputError(
@@ -264,7 +316,10 @@ def _validate(recipe: Recipe) -> None:
         )
     sizes = (mesh.data, mesh.fsdp, mesh.tensor)
     if any(size < 1 and size != -1 for size in sizes) or sizes.count(-1) > 1:
-        raise InputError(f'mesh sizes must be positive, at most one of them -1, got {sizes}')
+        raise InputError(
+            'mesh.data, mesh.fsdp and mesh.tensor must be positive, at most one of them -1, '
+            f'got {sizes}'
+        )
     if any(not weight > 0 for weight in data.weights.values()):
         raise InputError(f'data.weights must be positive, got {dict(data.weights)}')
     _validate_selection(recipe)
@@ -294,9 +349,9 @@ def _validate_selection(recipe: Recipe) -> None:
         )
     if select in SELECTIONS:
         return
-    if not select.isdigit() or int(select) > recipe.num_steps:
+    if not select.isdecimal() or not 1 <= int(select) <= recipe.num_steps:
         raise InputError(
-            f'checkpoints.select must be last, best, or a step up to {recipe.num_steps}, '
+            f'checkpoints.select must be last, best, or a step from 1 to {recipe.num_steps}, '
             f'got {select!r}'
         )
     step = int(select)

@@ -17,6 +17,7 @@ def train(
     workdir: pathlib.Path,
     *,
     profile: bool = False,
+    wandb: str = '',
     coordinator: str = '',
     num_processes: int | None = None,
     process_id: int | None = None,
@@ -24,6 +25,7 @@ def train(
     """Trains in this process; the exit code of `loop.train`.
 
     Args:
+        profile, wandb: as in `loop.train`.
         coordinator: HOST:PORT of the first of several processes; `auto` where a cluster (Cloud
             TPU, Slurm, Open MPI) says so itself; empty for one process.
 
@@ -39,7 +41,7 @@ def train(
     _cache_compilations()
     from phijax.train import loop
 
-    return loop.train(recipe, workdir, profile=profile)
+    return loop.train(recipe, workdir, profile=profile, wandb=wandb)
 
 
 def keep_memory() -> None:

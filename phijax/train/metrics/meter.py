@@ -115,7 +115,7 @@ class Meter:
             elapsed, paused, waited = (b - a for a, b in zip(before, self._mark, strict=True))
             self._recent.append((elapsed - paused, waited))
         self.steps += 1
-        self.loss_ema = _smooth(self.loss_ema, loss, min(1 + step / 5, _EMA_STEPS))
+        self.loss_ema = _smooth(self.loss_ema, loss, min(1 + step / 10, _EMA_STEPS))
 
     def timing(self) -> dict[str, float | None]:
         """The numbers that belong to this machine and moment; None for those not known yet.

@@ -205,11 +205,12 @@ def summary_lines(
         values: of the last step, as for `step_line`; only `step` where there was none.
         summary, goodput: what `Meter.summary` and `Meter.goodput` give.
     """
-    wall = sum(goodput.values())
+    wall = sum(goodput.values()) or 1.0
+    skipped = int(values.get('skipped', 0))
     shares = '  '.join(f'{name} {_percent(part / wall)}' for name, part in goodput.items())
     return [
         f'done {values["step"]:6d}/{num_steps}  loss {_fixed(values.get("loss"))}'
-        f' (ema {_fixed(values.get("loss_ema"))})  {_best(best)}  skip {values.get("skipped", 0)}',
+        f' (ema {_fixed(values.get("loss_ema"))})  {_best(best)}  skip {skipped}',
         f'rate  {count(summary["tokens"])} tokens in {span(wall)}: '
         f'{count(summary["tokens_per_second"])} tok/s, '
         f'{count(summary["training_tokens_per_second"])} while training (this session)',

@@ -31,8 +31,11 @@ class TensorBoard:
         if self._writer is None:
             import tensorboardX
 
+            # The suffix keeps a session from writing over one that began in the same second.
             self._writer = tensorboardX.SummaryWriter(
-                str(self._directory), purge_step=self._start_step and self._start_step + 1
+                str(self._directory),
+                purge_step=self._start_step and self._start_step + 1,
+                filename_suffix=f'.{uuid.uuid4().hex[:8]}',
             )
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)

@@ -1,0 +1,237 @@
+"""Where documents come from: files by pattern, the standard library, a data set of the hub."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import os
+import stat
+import sysconfig
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from phijax.data import document
+from phijax.data.document import Document, Dropped
+from phijax.data.errors import MissingDataError
+from phijax.errors import InputError
+
+Found = Iterator[Document | Dropped]
+
+NOT_LIBRARY = {'site-packages', 'dist-packages', '__pycache__', 'test', 'tests', 'idle_test'}
+
+
+class Source(Protocol):
+    """A set of documents in an order that is the same every time."""
+
+    kind: ClassVar[str]
+
+    @property
+    def max_bytes(self) -> int:
+        """Reading ends with the document that reaches this; 0 is no bound."""
+
+    def read(self, name: str) -> Found:
+        """The documents, named after their source, and whatever could not be one."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """Files by pattern: .jsonl and .parquet have a document a row, any other file is a document.
+
+    Attributes:
+        paths: glob patterns; `**` crosses directories.
+        column: the field of the rows that has the text.
+        max_bytes: reading ends with the document that reaches this; 0 is no bound.
+    """
+
+    kind: ClassVar[str] = 'files'
+    paths: tuple[str, ...]
+    column: str = 'text'
+    max_bytes: int = 0
+
+    def read(self, name: str) -> Found:
+        """The documents in the order of the sorted paths.
+
+        Raises:
+            MissingDataError: if no file matches.
+        """
+        found = {
+            path
+            for pattern in self.paths
+            for path in glob.glob(os.path.expanduser(pattern), recursive=True)
+            if not os.path.isdir(path)
+        }
+        if not found:
+            raise MissingDataError(f'Source {name}: no file matches {", ".join(self.paths)}.')
+        for path in sorted(found):
+            yield from _read_rows(Path(path), self.column, name)
+
+
+@dataclass(frozen=True)
+class StandardLibrary:
+    """The running interpreter's own Python files without its tests: about 700 files, 12 MB.
+
+    The order is by the hash of the path, so that any first `max_bytes` is a fair sample.
+    """
+
+    kind: ClassVar[str] = 'stdlib'
+    max_bytes: int = 0
+
+    def read(self, name: str) -> Found:
+        """The documents.
+
+        Raises:
+            MissingDataError: if the interpreter keeps its library elsewhere than in files.
+        """
+        root = Path(sysconfig.get_paths()['stdlib'])
+        relative = {path.relative_to(root) for path in root.rglob('*.py')}
+        chosen = [path for path in relative if not NOT_LIBRARY.intersection(path.parts)]
+        if not chosen:
+            raise MissingDataError(f'Source {name}: there are no Python files below {root}.')
+        for path in sorted(chosen, key=_scatter):
+            yield _read_text(root / path, name, path.as_posix())
+
+
+@dataclass(frozen=True)
+class Hub:
+    """A data set of the Hugging Face hub, streamed, through the optional `datasets` package.
+
+    Attributes:
+        dataset: its name, such as `tiiuae/falcon-refinedweb`.
+        column: the field of the rows that has the text.
+        subset: the configuration's name, where it has several.
+        data_dir: the folder, where it has several, such as `data/python`.
+        split: of the data set; our own held-out split is taken from it.
+        revision: a commit, for data that stay the same.
+        max_bytes: streaming ends with the document that reaches this; 0 is no bound.
+    """
+
+    kind: ClassVar[str] = 'hub'
+    dataset: str
+    column: str = 'text'
+    subset: str = ''
+    data_dir: str = ''
+    split: str = 'train'
+    revision: str = ''
+    max_bytes: int = 0
+
+    def read(self, name: str) -> Found:
+        """The documents in the order of the data set.
+
+        Raises:
+            InputError: if the package is missing, or the hub does not give the data set.
+        """
+        for index, row in enumerate(self._rows(name)):
+            yield _from_row(row, self.column, name, f'{self.dataset}#{index}')
+
+    def _rows(self, name: str) -> Iterable[Any]:
+        try:
+            import datasets
+        except ImportError as error:
+            raise InputError(
+                f'Source {name} streams {self.dataset} from the Hugging Face hub, which needs the '
+                "datasets package: pip install 'phijax[hf]'."
+            ) from error
+        try:
+            return datasets.load_dataset(
+                self.dataset,
+                self.subset or None,
+                data_dir=self.data_dir or None,
+                split=self.split,
+                revision=self.revision or None,
+                streaming=True,
+            )
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = str(error).strip().split('\n')[0]
+            raise InputError(
+                f'Source {name}: the hub did not give {self.dataset} '
+                f'({type(error).__name__}: {reason}). It needs a network; if the data set is gated '
+                f'(The Stack is), accept its terms at https://huggingface.co/datasets/'
+                f'{self.dataset} and run `hf auth login` first.'
+            ) from error
+
+
+KINDS: dict[str, type[Files] | type[StandardLibrary] | type[Hub]] = {
+    source.kind: source for source in (Files, StandardLibrary, Hub)
+}
+
+
+def _scatter(path: Path) -> bytes:
+    return hashlib.sha256(path.as_posix().encode()).digest()
+
+
+def _read_rows(path: Path, column: str, source: str) -> Found:
+    if path.suffix == '.parquet':
+        yield from _read_parquet(path, column, source)
+    elif path.suffix == '.jsonl':
+        yield from _read_json_lines(path, column, source)
+    else:
+        yield _read_text(path, source, str(path))
+
+
+def _read_text(path: Path, source: str, name: str) -> Document | Dropped:
+    reason = _why_unreadable(path)
+    if reason:
+        return Dropped(reason, name)
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        return Dropped(_reason(error), name)
+    return document.make(raw, source, name)
+
+
+def _read_parquet(path: Path, column: str, source: str) -> Found:
+    reason = _why_unreadable(path)
+    if reason:
+        yield Dropped(reason, str(path))
+        return
+    for index, value in enumerate(document.read_column(path, column)):
+        if isinstance(value, Dropped):
+            yield value
+        else:
+            yield document.make(value, source, f'{path}#{index}')
+
+
+def _read_json_lines(path: Path, column: str, source: str) -> Found:
+    reason = _why_unreadable(path)
+    if reason:
+        yield Dropped(reason, str(path))
+        return
+    try:
+        with path.open('rb') as lines:
+            for index, line in enumerate(lines):
+                yield _from_json(line, column, source, f'{path}#{index}')
+    except OSError as error:
+        yield Dropped(_reason(error), str(path))
+
+
+def _from_json(line: bytes, column: str, source: str, path: str) -> Document | Dropped:
+    if not line.strip():
+        return Dropped('empty', path)
+    try:
+        row = json.loads(line)
+    except UnicodeDecodeError:
+        return Dropped('not_utf8', path)
+    except (ValueError, RecursionError):
+        return Dropped('corrupt_json', path)
+    return _from_row(row, column, source, path)
+
+
+def _from_row(row: Any, column: str, source: str, path: str) -> Document | Dropped:
+    if not isinstance(row, dict) or column not in row:
+        return Dropped('missing_column', path)
+    return document.make(row[column], source, path)
+
+
+def _why_unreadable(path: Path) -> str:
+    try:
+        # Opening a pipe or a device could wait for ever.
+        return '' if stat.S_ISREG(path.stat().st_mode) else 'unreadable'
+    except OSError as error:
+        return _reason(error)
+
+
+def _reason(error: OSError) -> str:
+    return 'vanished' if isinstance(error, FileNotFoundError) else 'unreadable'

@@ -1,0 +1,74 @@
+"""Models in files: `open` for every command, and `huggingface` for what others wrote or will read.
+
+A path is a workdir of phijax, one checkpoint in it, or a Hugging Face directory.
+"""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from phijax import models
+    from phijax.data.tokenizer import Tokenizer
+
+__all__ = ['open']
+
+_ACCEPTED = (
+    'a workdir of phijax (config.json with `model`, and checkpoints/), one of its checkpoints '
+    '(WORKDIR/checkpoints/00000100), or a Hugging Face directory (config.json with `model_type`, '
+    'and safetensors)'
+)
+
+
+def open(  # noqa: A001
+    path: str | os.PathLike[str],
+) -> 'tuple[models.Config, models.Params, Tokenizer | None]':
+    """The model at `path`: configuration, parameters, and its tokenizer if it has one.
+
+    The parameters are float32 arrays of the host; `jax.device_put` puts them where they are to be
+    used, which should be done once and not at every call.
+
+    Raises:
+        FileNotFoundError: there is nothing at `path`, or a part of the model is not there.
+        ValueError: it is not a model, or one that cannot be used; the message says why.
+    """
+    from phijax.interop import huggingface, workdir
+    from phijax.interop.fields import MissingFileError, read_json
+
+    place, step = _split(Path(path))
+    if not (place / 'config.json').is_file():
+        raise MissingFileError(f'{path} is not a model. {_hint(place)}It must be {_ACCEPTED}')
+    fields = read_json(place / 'config.json')
+    if isinstance(fields.get('model'), dict):
+        config, params = workdir.load(place, step)
+        return config, params, _tokenizer(place / workdir.TOKENIZER)
+    if 'model_type' in fields and step is None:
+        config, params = huggingface.load(place)
+        return config, params, _tokenizer(place)
+    raise MissingFileError(
+        f'{path} is not a model: config.json is of neither kind. It must be {_ACCEPTED}'
+    )
+
+
+def _split(path: Path) -> tuple[Path, int | None]:
+    """The directory of the model, and the step if `path` is that of one checkpoint."""
+    if path.parent.name == 'checkpoints' and path.name.isdecimal():
+        return path.parent.parent, int(path.name)
+    return path, None
+
+
+def _hint(path: Path) -> str:
+    if path.exists():
+        return 'It has no config.json. '
+    return (
+        f'There is no such directory (`hf download {path} --local-dir DIR` gets a published one). '
+    )
+
+
+def _tokenizer(directory: Path) -> 'Tokenizer | None':
+    from phijax.data import tokenizer
+
+    try:
+        return tokenizer.load(directory) if directory.is_dir() else None
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,159 @@
+"""Parameters and the tensors of a file that hold them, by one table of names for both directions.
+
+The axes of a tensor are written in the letters of the models (`nh,d` is a matrix of n*h rows and d
+columns), so every transpose and reshape follows from comparing them with the parameter's (`ldnh`).
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from phijax import models
+from phijax.interop.fields import Fields
+
+# Module of the parameters -> module in the file and axes of its weight. The bias has the axes of
+# the weight's rows. Modules that share a name are the rows of one tensor, in the table's order.
+Names = Mapping[str, tuple[str, str]]
+
+_SUFFIXES = {'kernel': 'weight', 'scale': 'weight', 'bias': 'bias'}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Family:
+    """How one family of models is written in Hugging Face directories.
+
+    Attributes:
+        readers: from a `model_type` to the function that reads such a config.json.
+        write: the config.json of a configuration.
+        names: the tables of names in use; `save` writes the first. `{layer}` in a name counts the
+            layers from 0, `{after}` from 1, and `{end}` is the number of layers plus 1.
+        ignored: ends of the names of tensors that hold nothing learned and are not read.
+    """
+
+    readers: Mapping[str, Callable[[Fields], models.Config]]
+    write: Callable[[Any], dict[str, Any]]
+    names: tuple[Names, ...]
+    ignored: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Piece:
+    """One parameter of one layer: all rows of a tensor, or some.
+
+    Attributes:
+        path: the parameter, such as `blocks.attention.query.kernel`.
+        layer: its place on the parameter's axis `l`; None for a parameter that has none.
+        axes: of the parameter, without `l`.
+        groups: of the tensor, each a product of axes.
+        sizes: the length of each axis.
+    """
+
+    path: str
+    layer: int | None
+    axes: str
+    groups: tuple[str, ...]
+    sizes: Mapping[str, int]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the tensor's rows."""
+        return tuple(math.prod(self.sizes[axis] for axis in group) for group in self.groups)
+
+    def pack(self, array: np.ndarray) -> np.ndarray:
+        """The parameter as rows of the tensor."""
+        order = ''.join(self.groups)
+        return array.transpose([self.axes.index(axis) for axis in order]).reshape(self.shape)
+
+    def unpack(self, rows: np.ndarray) -> np.ndarray:
+        """The rows of the tensor as the parameter."""
+        order = ''.join(self.groups)
+        array = rows.reshape([self.sizes[axis] for axis in order])
+        return array.transpose([order.index(axis) for axis in self.axes])
+
+
+Plan = Mapping[str, list[Piece]]
+
+
+def plan(config: models.Config, names: Names) -> Plan:
+    """The tensors of a file, by name, and the pieces that each is made of, layer by layer."""
+    axes = flatten(models.axes(config))
+    pieces: list[tuple[str, Piece]] = []
+    for module, (name, groups) in names.items():
+        for leaf in (leaf for leaf in _SUFFIXES if f'{module}.{leaf}' in axes):
+            path = f'{module}.{leaf}'
+            layers = range(config.num_layers) if axes[path][0] == 'l' else [None]
+            for layer in layers:
+                piece = Piece(
+                    path=path,
+                    layer=layer,
+                    axes=axes[path].removeprefix('l'),
+                    groups=tuple(groups.split(','))[: 1 if leaf == 'bias' else None],
+                    sizes=config.sizes,
+                )
+                pieces.append((f'{_fill(name, config, layer)}.{_SUFFIXES[leaf]}', piece))
+    tensors: dict[str, list[Piece]] = {}
+    for name, piece in sorted(
+        pieces, key=lambda pair: -1 if pair[1].layer is None else pair[1].layer
+    ):
+        tensors.setdefault(name, []).append(piece)
+    return tensors
+
+
+def covers(config: models.Config, names: Names) -> bool:
+    """Whether the table has a name for every parameter of `config`."""
+    return all(path.rpartition('.')[0] in names for path in flatten(models.axes(config)))
+
+
+def shape(pieces: list[Piece]) -> tuple[int, ...]:
+    """The shape of the tensor that is made of `pieces`."""
+    return (sum(piece.shape[0] for piece in pieces), *pieces[0].shape[1:])
+
+
+def shapes(config: models.Config) -> dict[str, tuple[int, ...]]:
+    """The shape of each parameter, by its path."""
+    axes = flatten(models.axes(config))
+    return {path: tuple(config.sizes[axis] for axis in names) for path, names in axes.items()}
+
+
+def pack(pieces: list[Piece], params: Mapping[str, Any]) -> np.ndarray:
+    """The tensor that is made of `pieces`, out of flattened parameters."""
+    rows = []
+    for piece in pieces:
+        array = params[piece.path]
+        rows.append(piece.pack(np.asarray(array if piece.layer is None else array[piece.layer])))
+    return rows[0] if len(rows) == 1 else np.concatenate(rows)
+
+
+def unpack(pieces: list[Piece], tensor: np.ndarray, params: Mapping[str, np.ndarray]) -> None:
+    """Writes `tensor` into the places of its pieces in flattened parameters."""
+    bounds = np.cumsum([piece.shape[0] for piece in pieces])[:-1]
+    for piece, rows in zip(pieces, np.split(tensor, bounds), strict=True):
+        place = ... if piece.layer is None else piece.layer
+        params[piece.path][place] = piece.unpack(rows)
+
+
+def flatten(tree: Any) -> dict[str, Any]:
+    """The leaves of nested dicts by their path, its parts joined by dots."""
+    leaves = jax.tree.leaves_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator='.'): leaf for path, leaf in leaves}
+
+
+def unflatten(leaves: Mapping[str, Any]) -> dict[str, Any]:
+    """The nested dicts that `flatten` took apart."""
+    tree: dict[str, Any] = {}
+    for path, leaf in leaves.items():
+        *parents, last = path.split('.')
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[last] = leaf
+    return tree
+
+
+def _fill(name: str, config: models.Config, layer: int | None) -> str:
+    after = None if layer is None else layer + 1
+    return name.format(layer=layer, after=after, end=config.num_layers + 1)

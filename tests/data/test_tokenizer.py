@@ -1,0 +1,215 @@
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from phijax.data import tokenizer
+from phijax.data.errors import MissingDataError
+from phijax.errors import InputError
+
+SPACES = (' ', '  ', '\t', '\t\t\t', '\n', '\r\n', '\u3000', '\ufeff', '\x00')
+MARKS = ('<|endoftext|>', 'endoftext', '<|', '|>', "'s", '_', '"""', '\u0120', '\u010a')
+WORDS = ('def f(x):', '123', '\u00e9', 'e\u0301', '\U0001f986', '\U0010ffff', '\ufdfa')
+PIECES = st.sampled_from(SPACES + MARKS + WORDS)
+TEXTS = st.one_of(st.text(), st.lists(PIECES).map(''.join))
+
+
+@pytest.fixture(scope='module')
+def codegen(asset) -> tokenizer.Tokenizer:
+    directory = asset('gpt2-vocabulary')
+    return tokenizer.codegen(directory / 'encoder.json', directory / 'vocab.bpe')
+
+
+@pytest.fixture(scope='module')
+def gpt2(asset) -> tokenizer.Tokenizer:
+    return tokenizer.load(asset('gpt2-vocabulary'))
+
+
+@pytest.fixture(scope='module')
+def trained() -> tokenizer.Tokenizer:
+    source = pathlib.Path(tokenizer.__file__).read_text()
+    return tokenizer.train([source], 600)
+
+
+@pytest.fixture(params=['codegen', 'gpt2', 'trained'])
+def every(request: pytest.FixtureRequest) -> tokenizer.Tokenizer:
+    return request.getfixturevalue(request.param)
+
+
+@settings(max_examples=150)
+@given(texts=st.lists(TEXTS, max_size=4))
+def check_exact(codec: tokenizer.Tokenizer, texts: list[str]) -> None:
+    batch = codec.encode_batch(texts)
+    assert [codec.decode(ids) for ids in batch] == texts
+    assert batch == [codec.encode(text) for text in texts]
+    for ids in batch:
+        assert codec.end_of_text not in ids
+        assert all(0 <= i < codec.vocab_size for i in ids)
+
+
+def test_every_text_comes_back(every):
+    check_exact(every)
+
+
+def test_end_of_text_in_a_text_is_text(every):
+    text = 'a<|endoftext|>b <|endoftext|>'
+    assert every.end_of_text not in every.encode(text)
+    assert every.decode(every.encode(text)) == text
+    assert every.decode([every.end_of_text]) == '<|endoftext|>'
+
+
+def test_every_byte_has_a_token(every):
+    assert len({tuple(every.encode(chr(i))) for i in range(256)}) == 256
+
+
+def test_gpt2_ids_are_openais(gpt2):
+    assert gpt2.vocab_size == 50257
+    assert gpt2.end_of_text == 50256
+    assert gpt2.encode('Hello, world!') == [15496, 11, 995, 0]
+    assert gpt2.encode('    return') == [220, 220, 220, 1441]
+
+
+def test_codegen_whitespace_ids(codegen):
+    assert codegen.vocab_size == 50295
+    assert codegen.end_of_text == 50256
+    assert {n: codegen.encode(' ' * n) for n in range(2, 32)} == {
+        n: [50288 - n] for n in range(2, 32)
+    }
+    assert {n: codegen.encode('\t' * n) for n in range(2, 10)} == {
+        n: [50296 - n] for n in range(2, 10)
+    }
+    assert codegen.encode(' ') == [220]
+    assert codegen.encode('\t') == [197]
+
+
+def test_codegen_takes_the_longest_whitespace_first(codegen):
+    assert codegen.encode(' ' * 40) == [50257, 50288 - 9]
+    assert codegen.encode(' ' * 32) == [50257, 220]
+    assert codegen.encode('\t' * 12) == [50287, 50296 - 3]
+    assert codegen.encode('x\n    return') == [87, 198, 50284, 7783]
+
+
+def test_codegen_from_the_files_of_a_model(asset, codegen, tmp_path):
+    directory = asset('gpt2-vocabulary')
+    (tmp_path / 'vocab.json').write_bytes((directory / 'encoder.json').read_bytes())
+    (tmp_path / 'merges.txt').write_bytes((directory / 'vocab.bpe').read_bytes())
+    added = {' ' * n: 50288 - n for n in range(2, 32)} | {'\t' * n: 50296 - n for n in range(2, 10)}
+    (tmp_path / 'added_tokens.json').write_text(json.dumps(added))
+    assert tokenizer.load(tmp_path).digest == codegen.digest
+    (tmp_path / 'added_tokens.json').write_text(json.dumps({'  ': 50300}))
+    with pytest.raises(InputError, match=r"'  ' should have id 50300, .* 50257"):
+        tokenizer.load(tmp_path)
+
+
+def test_what_is_saved_is_what_is_loaded(every, tmp_path):
+    every.save(tmp_path / 'new')
+    for path in (tmp_path / 'new', tmp_path / 'new' / 'tokenizer.json'):
+        loaded = tokenizer.load(path)
+        assert loaded.digest == every.digest
+        assert loaded.end_of_text == every.end_of_text
+        check_exact(loaded)
+    stated = json.loads((tmp_path / 'new' / 'tokenizer_config.json').read_text())
+    assert stated['eos_token'] == '<|endoftext|>'
+    assert stated['add_prefix_space'] is False
+
+
+def test_digest_tells_tokenizers_apart(codegen, gpt2, trained):
+    other = tokenizer.train(['another text altogether, altogether'], 260)
+    digests = {codegen.digest, gpt2.digest, trained.digest, other.digest}
+    assert len(digests) == 4
+    assert all(re.fullmatch('[0-9a-f]{64}', digest) for digest in digests)
+
+
+def test_training_is_the_same_in_another_process(trained):
+    program = (
+        'from phijax.data import tokenizer as t; '
+        f'print(t.train([open({tokenizer.__file__!r}).read()], 600).digest)'
+    )
+    for environment in ({'PYTHONHASHSEED': '1', 'RAYON_NUM_THREADS': '1'}, {'PYTHONHASHSEED': '2'}):
+        root = pathlib.Path(tokenizer.__file__).parents[2]
+        done = subprocess.run(
+            [sys.executable, '-c', program],
+            cwd=root,
+            env={**environment, 'PATH': ''},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.strip() == trained.digest
+
+
+def test_training_merges_what_is_frequent():
+    codec = tokenizer.train(['abcabc abcabc'] * 3, 260)
+    assert codec.vocab_size == 260
+    assert codec.end_of_text == 0
+    assert len(codec.encode('abcabc')) < 6
+    assert codec.decode(codec.encode('none of this was seen: 漢')) == 'none of this was seen: 漢'
+
+
+def test_training_on_nothing_knows_the_bytes():
+    codec = tokenizer.train([], 5000)
+    assert codec.vocab_size == 257
+    assert codec.encode('ab') == [65, 66]
+
+
+def test_training_needs_room_for_the_bytes():
+    with pytest.raises(InputError, match=r'vocab_size is 256; it must be at least 257'):
+        tokenizer.train(['text'], 256)
+
+
+def test_a_lone_surrogate_is_refused(trained):
+    with pytest.raises(InputError, match=r"surrogate '\\ud800' at 3"):
+        trained.encode_batch(['fine', 'bad\ud800'])
+
+
+@pytest.mark.parametrize('wrong', [-1, 600, 2**40])
+def test_an_unknown_id_is_refused(trained, wrong):
+    with pytest.raises(InputError, match=rf'Token id {wrong} is not one of 0 to 599'):
+        trained.decode([5, wrong])
+
+
+def test_a_directory_without_a_tokenizer(tmp_path):
+    with pytest.raises(
+        MissingDataError, match=r'neither tokenizer\.json nor vocab\.json with merges'
+    ):
+        tokenizer.load(tmp_path)
+
+
+def test_a_path_that_is_not_there(tmp_path):
+    with pytest.raises(MissingDataError, match='no such file or directory'):
+        tokenizer.load(tmp_path / 'nowhere' / 'at' / 'all')
+
+
+def test_a_missing_vocabulary_file(tmp_path):
+    with pytest.raises(MissingDataError, match=r'vocab\.json'):
+        tokenizer.gpt2(tmp_path / 'vocab.json', tmp_path / 'merges.txt')
+
+
+@pytest.mark.parametrize('content', ['', '{', '{"model": 3}', '[]'])
+def test_a_damaged_tokenizer(tmp_path, content):
+    (tmp_path / 'tokenizer.json').write_text(content)
+    with pytest.raises(InputError, match=r'tokenizer\.json is not a tokenizer that can be read'):
+        tokenizer.load(tmp_path)
+
+
+def test_a_tokenizer_without_end_of_text(trained, tmp_path):
+    trained.save(tmp_path)
+    text = (tmp_path / 'tokenizer.json').read_text().replace('<|endoftext|>', '<eos>')
+    (tmp_path / 'tokenizer.json').write_text(text)
+    with pytest.raises(InputError, match=r'has no <\|endoftext\|> among its 600 tokens'):
+        tokenizer.load(tmp_path)
+
+
+def test_a_hub_name_without_a_network(monkeypatch, tmp_path):
+    for name in ('http_proxy', 'https_proxy', 'all_proxy'):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv('HF_ENDPOINT', 'https://nowhere.invalid')
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MissingDataError, match=r'no directory nobody/nothing, and the .* hub'):
+        tokenizer.load('nobody/nothing')

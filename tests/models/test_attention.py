@@ -1,0 +1,244 @@
+"""Blocked attention against the plain formula: values, gradients, dropout, precision."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from phijax.models import attention
+from phijax.models.attention import Mask, attend
+from tests.models import tiny
+
+
+def plain(query, key, value, mask, keep=1.0):
+    """The formula, with all scores at once."""
+    length, groups = query.shape[1], query.shape[2] // key.shape[2]
+    key, value = (jnp.repeat(x, groups, axis=2) for x in (key, value))
+    scores = jnp.einsum('btnh,bsnh->bnts', query, key) / query.shape[-1] ** 0.5
+    distance = jnp.arange(length)[:, None] - jnp.arange(length)[None]
+    visible = (distance >= 0) & (distance < (mask.window or length))
+    if mask.segments is not None:
+        visible = visible & (mask.segments[:, None, :, None] == mask.segments[:, None, None, :])
+    weights = jax.nn.softmax(jnp.where(visible, scores, -jnp.inf), axis=-1) * keep
+    return jnp.einsum('bnts,bsnh->btnh', weights, value)
+
+
+def draw(length, heads=(6, 3, 8), seed=0, std=1.5):
+    """Queries, keys, values, and an array like the result."""
+    num_heads, num_kv_heads, head_dim = heads
+    keys = jax.random.split(jax.random.key(seed), 4)
+    counts = (num_heads, num_kv_heads, num_kv_heads, num_heads)
+    return [
+        std * jax.random.normal(k, (2, length, n, head_dim))
+        for k, n in zip(keys, counts, strict=True)
+    ]
+
+
+def documents(length):
+    """Numbers of documents of unlike lengths, differing between rows."""
+    random = np.random.default_rng(length)
+    return jnp.asarray(np.sort(random.integers(1, 5, size=(2, length)), axis=-1))
+
+
+def both(function, query, key, value, along):
+    """The result and its gradients by queries, keys and values."""
+
+    def value_and_gradients(*arrays):
+        y, pull = jax.vjp(function, *arrays)
+        return y, *pull(along)
+
+    return jax.jit(value_and_gradients)(query, key, value)
+
+
+def assert_all_near(ours, theirs, tolerance=2e-5):
+    for our, their in zip(ours, theirs, strict=True):
+        assert np.abs(their).max() > 0.1
+        np.testing.assert_allclose(our, their, atol=tolerance)
+
+
+# Small blocks make every relation of length, window and block come up at a small cost.
+@pytest.mark.parametrize('segmented', [False, True])
+@pytest.mark.parametrize(
+    ('length', 'window', 'heads'),
+    [
+        (5, None, (2, 2, 4)),
+        (32, None, (6, 3, 8)),
+        (33, None, (4, 1, 6)),
+        (50, 1, (6, 3, 8)),
+        (50, 7, (6, 3, 8)),
+        (50, 16, (6, 2, 8)),
+        (50, 17, (6, 6, 8)),
+        (50, 30, (6, 3, 8)),
+        (50, 60, (6, 3, 8)),
+    ],
+)
+def test_values_and_gradients(monkeypatch, length, window, heads, segmented):
+    monkeypatch.setattr(attention, 'BLOCK', 16)
+    query, key, value, along = draw(length, heads)
+    mask = Mask(segments=documents(length) if segmented else None, window=window)
+    theirs = both(functools.partial(plain, mask=mask), query, key, value, along)
+    ours = both(functools.partial(attend, mask=mask), query, key, value, along)
+    for name, our, their in zip('yqkv', ours, theirs, strict=True):
+        if window != 1 or name in 'yv':  # a query that sees only itself has no choice
+            assert np.abs(their).max() > 0.1
+        np.testing.assert_allclose(our, their, atol=2e-5, err_msg=name)
+
+
+def test_blocks_of_their_real_size():
+    length = 2 * attention.BLOCK + 3
+    query, key, value, along = draw(length, (2, 1, 4))
+    mask = Mask(segments=documents(length))
+    assert_all_near(
+        both(functools.partial(attend, mask=mask), query, key, value, along),
+        both(functools.partial(plain, mask=mask), query, key, value, along),
+    )
+
+
+def test_hidden_scores_are_never_computed():
+    query, key, value, _ = draw(3 * attention.BLOCK, (1, 1, 8))
+    text = str(jax.make_jaxpr(functools.partial(attend, mask=Mask()))(query, key, value))
+    for blocks in (1, 2, 3):
+        assert f'{attention.BLOCK},{blocks * attention.BLOCK}]' in text
+    assert f'{3 * attention.BLOCK},{3 * attention.BLOCK}]' not in text
+
+
+def kept(key, rate, shape=(2, 40, 6, 3)):
+    """Dropout's factor on every weight, `(b, n, t, s)`, as the result shows it.
+
+    Equal scores make the weights of query t equal 1 / (t + 1), and values that are unit vectors
+    bring them out.
+    """
+    batch, length, num_heads, num_kv_heads = shape
+    zeros = jnp.zeros((batch, length, num_heads, length))
+    unit = jnp.broadcast_to(jnp.eye(length)[None, :, None], (batch, length, num_kv_heads, length))
+    y = attend(zeros, zeros[:, :, :num_kv_heads], unit, Mask(), rate=rate, key_=key)
+    return np.asarray(jnp.moveaxis(y, 1, 2) * jnp.arange(1, length + 1)[:, None])
+
+
+def test_dropout_of_weights(monkeypatch):
+    monkeypatch.setattr(attention, 'BLOCK', 16)
+    keep = kept(jax.random.key(0), 0.25)
+    seen = np.tril(np.ones((40, 40), bool))
+    assert not keep[:, :, ~seen].any()
+    on = keep[:, :, seen] > 0
+    np.testing.assert_allclose(keep[:, :, seen][on], 1 / 0.75, rtol=1e-5)
+    assert abs(on.mean() - 0.75) < 0.02
+    np.testing.assert_array_equal(keep, kept(jax.random.key(0), 0.25))
+    np.testing.assert_array_equal(kept(None, 0.25)[:, :, seen] > 0.99, True)
+    np.testing.assert_array_equal(kept(jax.random.key(0), 0.0)[:, :, seen] > 0.99, True)
+
+    # Rows, heads, blocks of queries and keys all draw for themselves.
+    alike = 0.75**2 + 0.25**2
+    same = np.tril(np.ones((16, 16), bool))
+    blocks = keep[:, :, :16, :16][:, :, same] > 0, keep[:, :, 16:32, 16:32][:, :, same] > 0
+    other = kept(jax.random.key(1), 0.25)[:, :, seen] > 0
+    for a, b in [(on[0], on[1]), (on[:, 0], on[:, 1]), (on[:, 2], on[:, 5]), blocks, (on, other)]:
+        assert abs((a == b).mean() - alike) < 0.06
+
+
+def test_gradients_with_dropout(monkeypatch):
+    monkeypatch.setattr(attention, 'BLOCK', 16)
+    query, key, value, along = draw(40)
+    random = jax.random.key(3)
+    keep = jnp.asarray(kept(random, 0.4))
+    assert_all_near(
+        both(
+            functools.partial(attend, mask=Mask(), rate=0.4, key_=random), query, key, value, along
+        ),
+        both(functools.partial(plain, mask=Mask(), keep=keep), query, key, value, along),
+    )
+
+
+@pytest.mark.parametrize('window', [None, 3])
+def test_a_hidden_key_never_wins(window):
+    """Not even when every score that a query may see is far below those that it may not."""
+    size, length = 100.0, 8
+    query = jnp.full((1, length, 1, 4), size)
+    key = -query * jnp.arange(length, 0, -1)[None, :, None, None]
+    value = jnp.arange(length, dtype=jnp.float32)[None, :, None, None]
+    y = attend(query, key, jnp.broadcast_to(value, key.shape), Mask(window=window))
+    np.testing.assert_allclose(y[0, :, 0, 0], np.arange(length), atol=1e-6)
+    cached = attention.attend_cached(
+        query, key, jnp.broadcast_to(value, key.shape), jnp.arange(length)[None]
+    )
+    np.testing.assert_allclose(cached[0, :, 0, 0], np.arange(length), atol=1e-6)
+
+
+@pytest.mark.parametrize(('dtype', 'tolerance'), [('bfloat16', 2e-2), ('float16', 3e-3)])
+def test_only_inputs_and_result_are_rounded(dtype, tolerance):
+    query, key, value, along = draw(40, (4, 2, 64), std=3.0)
+    half = [x.astype(dtype) for x in (query, key, value, along)]
+    wide = [x.astype(jnp.float32) for x in half]
+    attend_all = functools.partial(attend, mask=Mask())
+    exact = both(functools.partial(plain, mask=Mask()), *wide)
+    for ours, theirs in zip(both(attend_all, *half), exact, strict=True):
+        assert ours.dtype == half[0].dtype
+        error = np.linalg.norm(np.float32(ours) - theirs) / np.linalg.norm(theirs)
+        assert error < tolerance
+
+
+def test_scores_beyond_half_precision_stay_finite():
+    query, key, value, along = draw(20, (2, 2, 64), std=120.0)
+    half = [x.astype(jnp.float16) for x in (query, key, value / 120, along / 120)]
+    scores = jnp.einsum('btnh,bsnh->bnts', *half[:2])
+    assert not np.isfinite(scores).all()
+    y, *gradients = both(functools.partial(attend, mask=Mask()), *half)
+    exact = plain(*(x.astype(jnp.float32) for x in half[:3]), Mask())
+    np.testing.assert_allclose(y, exact, atol=5e-3)
+    assert all(np.isfinite(gradient).all() for gradient in gradients)
+
+
+def test_a_cache_gives_what_attention_over_all_gives():
+    query, key, value, _ = draw(12)
+    whole = plain(query, key, value, Mask())
+    room = ((0, 0), (0, 5), (0, 0), (0, 0))
+    keys, values = (jnp.pad(x, room, constant_values=7.0) for x in (key, value))
+    positions = jnp.array([[3, 4], [10, 11]])
+    rows = jnp.arange(2)[:, None]
+    y = attention.attend_cached(query[rows, positions], keys, values, positions)
+    np.testing.assert_allclose(y, whole[rows, positions], atol=1e-5)
+
+
+def test_write():
+    config = tiny.config()
+    cache = attention.init_cache(config, 2, 5)
+    assert {name: (x.shape, x.dtype.name) for name, x in cache.items()} == {
+        'key': ((3, 2, 5, 2, 10), 'float32'),
+        'value': ((3, 2, 5, 2, 10), 'float32'),
+        'index': ((2,), 'int32'),
+    }
+    assert not any(x.any() for x in cache.values())
+    key, value = jnp.ones((2, 2, 2, 10)), 2 * jnp.ones((2, 2, 2, 10))
+    positions = jnp.array([[0, 1], [4, 5]])
+    written = attention.write(cache, jnp.int32(1), positions, key, value)
+    places = np.zeros((3, 2, 5), bool)
+    places[1, 0, 0] = places[1, 0, 1] = places[1, 1, 4] = True  # there is no slot 5
+    np.testing.assert_array_equal(written['key'][..., 0, 0], places)
+    np.testing.assert_array_equal(written['value'][..., 1, 9], 2 * places)
+    np.testing.assert_array_equal(written['index'], [0, 0])
+
+
+def test_a_cache_has_the_compute_dtype():
+    cache = attention.init_cache(tiny.config(dtype='bfloat16'), 1, 2)
+    assert (cache['key'].dtype, cache['value'].dtype) == (jnp.bfloat16, jnp.bfloat16)
+
+
+@pytest.mark.parametrize('segmented', [False, True])
+@pytest.mark.parametrize('window', [None, 5])
+def test_cudnn_is_asked_for_the_same(monkeypatch, window, segmented):
+    """XLA's kernel of the same function stands in, as cuDNN's needs a GPU."""
+    real = jax.nn.dot_product_attention
+    asked = []
+
+    def stand_in(*arrays, implementation, **rest):
+        asked.append(implementation)
+        return real(*arrays, implementation='xla', **rest)
+
+    monkeypatch.setattr(jax.nn, 'dot_product_attention', stand_in)
+    query, key, value, _ = draw(20)
+    mask = Mask(segments=documents(20) if segmented else None, window=window)
+    y = attention._attend_cudnn(query, key, value, mask)
+    np.testing.assert_allclose(y, plain(query, key, value, mask), atol=1e-5)
+    assert asked == ['cudnn']

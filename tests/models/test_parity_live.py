@@ -1,0 +1,66 @@
+"""Logits and gradients beside transformers' PhiForCausalLM, on shapes drawn at random."""
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from phijax.interop import huggingface
+from tests.models import tiny
+
+WHY = 'parity with transformers needs `pip install phijax[hf]`; golden files stand in for it'
+torch = pytest.importorskip('torch', reason=WHY)
+transformers = pytest.importorskip('transformers', reason=WHY)
+
+
+def _draw(seed):
+    """A small phi of random shape, with every parameter random, and a batch of tokens."""
+    random = np.random.default_rng(seed)
+    num_kv_heads = int(random.integers(1, 4))
+    num_heads = num_kv_heads * int(random.integers(1, 4))
+    head_dim = int(random.integers(4, 25))
+    rotary_dim = 2 * int(random.integers(1, head_dim // 2 + 1))
+    config = transformers.PhiConfig(
+        vocab_size=int(random.integers(20, 90)),
+        hidden_size=num_heads * head_dim,
+        intermediate_size=int(random.integers(8, 120)),
+        num_hidden_layers=int(random.integers(1, 4)),
+        num_attention_heads=num_heads,
+        num_key_value_heads=num_kv_heads,
+        qk_layernorm=bool(seed % 2),
+        layer_norm_eps=float(10 ** random.uniform(-6, -2)),
+        rope_parameters={
+            'rope_type': 'default',
+            'rope_theta': float(10 ** random.uniform(2, 5)),
+            'partial_rotary_factor': (rotary_dim + 0.5) / head_dim,
+        },
+    )
+    model = transformers.PhiForCausalLM(config).eval()
+    torch.manual_seed(seed)
+    for parameter in model.parameters():
+        parameter.data.normal_(0, 0.2)
+    length = int(random.integers(2, 200))
+    return model, random.integers(config.vocab_size, size=(2, length))
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_logits_and_gradients(seed, tmp_path):
+    model, tokens = _draw(seed)
+    model.save_pretrained(tmp_path / 'model')
+    config, params = huggingface.load(tmp_path / 'model')
+    config = dataclasses.replace(config, unroll=1)
+    (loss, logits), gradients = tiny.gradients(config)(params, jnp.asarray(tokens))
+
+    theirs = model(torch.tensor(tokens)).logits
+    labels = torch.tensor(tokens[:, 1:]).flatten()
+    their_loss = torch.nn.functional.cross_entropy(theirs[:, :-1].flatten(0, 1), labels)
+    their_loss.backward()
+    np.testing.assert_allclose(logits, theirs.detach().numpy(), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(loss, their_loss.item(), rtol=1e-5)
+
+    for parameter in model.parameters():
+        parameter.data = parameter.grad
+    model.save_pretrained(tmp_path / 'gradients')
+    _, expected = huggingface.load(tmp_path / 'gradients')
+    tiny.assert_near(gradients, expected, 1e-4)

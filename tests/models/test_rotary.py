@@ -1,0 +1,56 @@
+"""Rotary embedding against its definition, computed with complex numbers in float64."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from phijax.models import rotary
+
+
+def _turned(x, positions, rotary_dim, theta):
+    """Features i and i + rotary_dim / 2 as one complex number, turned by position * theta^(-2i/r)."""
+    half = rotary_dim // 2
+    x = np.asarray(x, np.float64)
+    angles = np.asarray(positions, np.float64)[..., None] * theta ** -(np.arange(half) / half)
+    pairs = (x[..., :half] + 1j * x[..., half:rotary_dim]) * np.exp(1j * angles)[:, :, None]
+    return np.concatenate([pairs.real, pairs.imag, x[..., rotary_dim:]], axis=-1)
+
+
+@pytest.mark.parametrize(('head_dim', 'rotary_dim', 'theta'), [(10, 4, 1e4), (8, 8, 500.0)])
+def test_definition(head_dim, rotary_dim, theta):
+    x = jax.random.normal(jax.random.key(0), (2, 5, 3, head_dim))
+    positions = jnp.array([[0, 1, 2, 3, 2047], [7, 0, 100, 5, 6]])
+    y = rotary.rotate(x, rotary.tables(positions, rotary_dim, theta))
+    np.testing.assert_allclose(y, _turned(x, positions, rotary_dim, theta), atol=3e-4)
+    np.testing.assert_allclose(y[1], _turned(x, positions, rotary_dim, theta)[1], atol=3e-5)
+    np.testing.assert_array_equal(y[..., rotary_dim:], x[..., rotary_dim:])
+
+
+def test_tables_are_float32():
+    cos, sin = rotary.tables(jnp.zeros((1, 4), jnp.int32), 6, 1e4)
+    assert cos.shape == sin.shape == (1, 4, 3)
+    assert cos.dtype == sin.dtype == jnp.float32
+
+
+def test_scores_depend_on_distance_alone():
+    query, key = jax.random.normal(jax.random.key(1), (2, 1, 4, 1, 8))
+
+    def scores(shift):
+        tables = rotary.tables(jnp.arange(4)[None] + shift, 8, 1e4)
+        q, k = rotary.rotate(query, tables), rotary.rotate(key, tables)
+        return jnp.einsum('btnh,bsnh->ts', q, k)
+
+    np.testing.assert_allclose(scores(0), scores(50), atol=1e-4)
+    assert np.abs(scores(0) - jnp.einsum('btnh,bsnh->ts', query, key)).max() > 0.1
+
+
+@pytest.mark.parametrize('dtype', ['bfloat16', 'float16'])
+def test_half_precision_rounds_once(dtype):
+    x = jax.random.normal(jax.random.key(2), (1, 64, 2, 8)).astype(dtype)
+    positions = jnp.arange(64)[None] * 31
+    tables = rotary.tables(positions, 6, 1e4)
+    y = rotary.rotate(x, tables)
+    assert y.dtype == x.dtype
+    exact = rotary.rotate(x.astype(jnp.float32), tables)
+    np.testing.assert_array_equal(y, exact.astype(dtype))
