@@ -1,4 +1,4 @@
-"""The door of every command that runs a recipe: flags in, exit code out, no traceback for a typo."""
+"""The door of every command: flags in, exit code out, and no traceback for a typo."""
 
 import difflib
 import logging
@@ -14,6 +14,15 @@ from ml_collections import config_flags
 from phijax.errors import InputError
 
 WRONG_INPUT = 2
+
+# What a config file or an override raises when it is wrong.
+_MENDABLE = (AttributeError, KeyError, FileNotFoundError, ImportError, SyntaxError)
+
+# What Python says of a value of the wrong type, and what a person is told.
+_WANTED = {
+    'invalid literal for int()': 'it must be a whole number',
+    'could not convert string to float': 'it must be a number',
+}
 
 
 def define_config() -> flags.FlagHolder:
@@ -34,7 +43,7 @@ def main(run: Callable[[], int | None]) -> NoReturn:
     try:
         _check_config_file(sys.argv)
         rest = flags.FLAGS(sys.argv)[1:]
-    except (flags.Error, AttributeError, KeyError, FileNotFoundError) as error:
+    except (flags.Error, *_MENDABLE) as error:
         _refuse(_explain(error, sys.argv))
     if rest:
         _refuse(f'unexpected argument {rest[0]!r}: flags are written --name=value')
@@ -52,10 +61,19 @@ def plain(config: ml_collections.ConfigDict) -> dict[str, Any]:
 
 
 def _check_config_file(argv: list[str]) -> None:
-    for argument in argv[1:]:
-        name, _, value = argument.partition('=')
-        if name in ('--config', '-config') and not pathlib.Path(value.partition(':')[0]).is_file():
-            raise FileNotFoundError(f'no config file {value.partition(":")[0]!r}: {_available()}')
+    path = _config_path(argv)
+    file = path and path.partition(':')[0]
+    if file is not None and not pathlib.Path(file).is_file():
+        raise FileNotFoundError(f'no config file {file!r}: {_available()}')
+
+
+def _config_path(argv: list[str]) -> str | None:
+    """The value of the flag, written `--config=FILE` or `--config FILE`; None without one."""
+    for argument, after in zip(argv[1:], [*argv[2:], ''], strict=True):
+        name, equals, value = argument.partition('=')
+        if name in ('--config', '-config'):
+            return value if equals else after
+    return None
 
 
 def _available() -> str:
@@ -66,24 +84,37 @@ def _available() -> str:
 
 
 def _explain(error: Exception, argv: list[str]) -> str:
-    if isinstance(error, flags.IllegalFlagValueError) and 'Traceback' in str(error):
-        return f'{str(error).splitlines()[0].split(": Error")[0]}: {str(error).splitlines()[-1]}'
     if isinstance(error, AttributeError | KeyError):
         return _explain_key(error, argv)
-    return str(error)
+    text = str(error)
+    if 'Traceback' in text:  # of an error in the config file: what it says is the last line
+        return f'{text.splitlines()[0].split(": Error")[0]}: {text.splitlines()[-1]}'
+    for raised, wanted in _WANTED.items():
+        if raised in text:
+            return f'{text.partition(f": {raised}")[0]}: {wanted}'
+    return text
 
 
 def _explain_key(error: Exception, argv: list[str]) -> str:
     """Which override names no field, and the nearest field there is."""
-    known = [f'--config.{key}' for key in _keys(flags.FLAGS['config'].value)]
+    path = _config_path(argv)
+    file, _, variant = str(path).partition(':')
+    try:
+        config = flags.FLAGS['config'].parser.parse(path)
+    except (AttributeError, KeyError) as cause:
+        if cause.args == (variant,):
+            return f'{file} has no variant {variant!r}'
+        return f'{path} cannot be used: {type(cause).__name__}: {cause}'
+    known = list(_keys(config))
     for argument in argv[1:]:
-        name = argument.partition('=')[0]
-        if name.startswith('--config.') and name not in known:
-            last = name.rpartition('.')[2]
-            same = [key for key in known if key.rpartition('.')[2] == last]
-            near = same or difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-            hint = f'; did you mean {near[0]}?' if near else f'; known: {", ".join(known)}'
-            return f'unknown key {name}{hint}'
+        flag, _, key = argument.partition('=')[0].partition('.')
+        there = any(f'{name}.'.startswith(f'{key}.') for name in known)
+        if flag == '--config' and key and not there:
+            last = key.rpartition('.')[2]
+            same = [name for name in known if name.rpartition('.')[2] == last]
+            near = same or difflib.get_close_matches(key, known, n=1)
+            hint = f'did you mean --config.{near[0]}?' if near else f'known: {", ".join(known)}'
+            return f'unknown key --config.{key}; {hint}'
     return str(error)
 
 

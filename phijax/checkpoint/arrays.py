@@ -1,6 +1,7 @@
 """The arrays of a checkpoint: trees of leaves to files and back. The only user of orbax."""
 
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,22 @@ import orbax.checkpoint as ocp
 
 from phijax.checkpoint import manifest
 
-# What goes wrong in orbax is raised, and told once by the checkpointer.
-logging.getLogger('absl').addFilter(lambda record: '/orbax/' not in record.pathname)
+# What goes wrong in orbax is raised, and told once by the checkpointer. Without this it is told
+# again with a traceback, also for each other write of a save that failed: those end after orbax has
+# closed their event loop.
+for _name in ('absl', 'asyncio'):
+    logging.getLogger(_name).addFilter(
+        lambda record: '/orbax/' not in f'{record.pathname} {record.getMessage()}'
+    )
+_unraisable = sys.unraisablehook
+
+
+def _tell_unraisable(unraisable: Any) -> None:
+    if str(unraisable.exc_value) != 'Event loop is closed':
+        _unraisable(unraisable)
+
+
+sys.unraisablehook = _tell_unraisable
 
 
 def named(tree: Any) -> dict[str, Any]:
@@ -34,13 +49,13 @@ def specs(leaves: Mapping[str, Any]) -> dict[str, Any]:
     return {name: {'shape': [*x.shape], 'dtype': str(x.dtype)} for name, x in shaped.items()}
 
 
-def owned(leaves: Mapping[str, Any]) -> dict[str, Any]:
-    """The leaves as arrays that nobody changes: of jax, or copies of numpy.
+def storable(leaves: Mapping[str, Any]) -> dict[str, Any]:
+    """The leaves as arrays of jax or numpy, which orbax copies before a save returns.
 
     Raises:
         ValueError: a leaf is not made of numbers.
     """
-    arrays = {name: x if isinstance(x, jax.Array) else np.array(x) for name, x in leaves.items()}
+    arrays = {name: x if isinstance(x, jax.Array) else np.asarray(x) for name, x in leaves.items()}
     for name, array in arrays.items():
         if getattr(array.dtype, 'kind', 'O') not in 'biufcV':
             raise ValueError(f'{name} is {array.dtype}: only arrays of numbers can be saved')

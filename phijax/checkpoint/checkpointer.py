@@ -4,6 +4,7 @@ import contextlib
 import logging
 import math
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -125,7 +126,7 @@ class Checkpointer:
             ValueError: the directory has a later step than the one restored or saved last, or the
                 state or the metadata cannot be stored.
         """
-        leaves = arrays.owned(arrays.named(state))
+        leaves = arrays.storable(arrays.named(state))
         body = manifest.describe(step, arrays.specs(leaves), metadata)
         self._settle()
         newest = _shared(max({*self.steps()} - self._bad, default=-1))
@@ -237,7 +238,6 @@ class Checkpointer:
                 manifest.remove(self.directory / manifest.name_of(step))
             except OSError as error:
                 self._warn(f'the checkpoint of step {step} could not be deleted: {error}')
-        self._bad.clear()
 
     def _sweep(self) -> None:
         if _is_first():
@@ -263,9 +263,10 @@ class Checkpointer:
 
 
 def _reason(error: BaseException) -> str:
-    """What an error says, of a long line the end: there tensorstore puts the cause."""
+    """What an error says, in short: of tensorstore's long lines, the system's own words."""
     text = (str(error) or repr(error)).splitlines()[0]
-    return text if len(text) < 160 else f'…{text[-160:]}'
+    code = re.search(r"os_error_code='(\d+)'", text)
+    return os.strerror(int(code[1])) if code else text[:200]
 
 
 def _state(path: Path) -> Path:

@@ -15,5 +15,5 @@ class WorkdirLocked(CheckpointError):
     """Another process writes to the workdir."""
 
 
-class SaveFailed(CheckpointError):
+class SaveFailed(OSError):
     """The latest save did not reach the disk; the checkpoints before it are untouched."""

@@ -191,23 +191,23 @@ def _damage(
     directory: StrPath, step: int, files: Mapping[str, Any], groups: Collection[str]
 ) -> list[str]:
     """A line for each file of the groups that is not as its manifest says."""
-
-    def problem(name: str) -> str | None:
-        place, written = f'{name_of(step)}/{name}', files[name]
-        try:
-            found = _fingerprint(Path(directory, place))
-        except OSError as error:
-            return f'{place}: {error.strerror}'
-        if found['bytes'] != written['bytes']:
-            return f'{place}: {found["bytes"]} bytes, not {written["bytes"]}'
-        if found != written:
-            return f'{place}: checksum {found["crc32"]}, not {written["crc32"]}'
-        return None
-
     skipped = tuple(f'state/{group}/' for group in GROUPS if group not in groups)
+    names = [name for name in files if not name.startswith(skipped)]
+    root = Path(directory, name_of(step))
     with ThreadPoolExecutor() as pool:
-        lines = pool.map(problem, [name for name in files if not name.startswith(skipped)])
-        return [line for line in lines if line]
+        texts = pool.map(lambda name: _problem(root / name, files[name]), names)
+        found = zip(names, texts, strict=True)
+        return [f'{name_of(step)}/{name}: {text}' for name, text in found if text]
+
+
+def _problem(path: Path, written: Mapping[str, Any]) -> str | None:
+    try:
+        found = _fingerprint(path)
+    except OSError as error:
+        return error.strerror
+    if found['bytes'] != written['bytes']:
+        return f'{found["bytes"]} bytes, not {written["bytes"]}'
+    return None if found == written else f'checksum {found["crc32"]}, not {written["crc32"]}'
 
 
 def _match(

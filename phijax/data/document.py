@@ -56,18 +56,18 @@ def make(raw: str | bytes | None, source: str, path: str) -> Document | Dropped:
 
     Nothing is normalised: line ends, a byte order mark and trailing space are the text's own.
     """
+    if not isinstance(raw, str | bytes):
+        return Dropped('not_text', path)
     try:
         text = raw.decode() if isinstance(raw, bytes) else raw
-        identity = identify(text) if isinstance(text, str) else ''
+        made = Document(identify(text), text, source, path)
     except UnicodeError:
         return Dropped('binary' if isinstance(raw, bytes) and b'\0' in raw else 'not_utf8', path)
-    reason = _why_not(text)
-    return Dropped(reason, path) if reason else Document(identity, text, source, path)
+    reason = _why_dropped(text)
+    return Dropped(reason, path) if reason else made
 
 
-def _why_not(text: object) -> str:
-    if not isinstance(text, str):
-        return 'not_text'
+def _why_dropped(text: str) -> str:
     if '\0' in text:
         return 'binary'
     return '' if text.strip() else 'empty'

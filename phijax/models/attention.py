@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from phijax.models import rotary
 from phijax.models.configs import Config
-from phijax.models.layers import Einsum, LayerNorm
+from phijax.models.layers import Einsum, LayerNorm, fold_in
 
 BLOCK = 128
 _MASKED = -1e30
@@ -82,7 +82,8 @@ class Attention(nnx.Module):
         elif self.implementation == 'cudnn':
             y = _attend_cudnn(query, key, value, inputs.mask)
         else:
-            y = attend(query, key, value, inputs.mask, rate=self.dropout, key_=inputs.key)
+            random = fold_in(inputs.key, 0)
+            y = attend(query, key, value, inputs.mask, rate=self.dropout, key_=random)
         return self.out(y), cache
 
 

@@ -141,7 +141,7 @@ def config(name: str, **overrides: Any) -> Config:
     """The published configuration called `name`, with some fields changed.
 
     Raises:
-        ValueError: no such name or field, or a value outside its range.
+        ValueError: no such name or field, or a value of another type or outside its range.
     """
     _check_choice('model', name, tuple(_NAMED))
     family, fields = _NAMED[name]
@@ -152,7 +152,8 @@ def from_dict(fields: Mapping[str, Any]) -> Config:
     """The configuration that `to_dict` turned into plain values.
 
     Raises:
-        ValueError: an unknown family, an unknown or missing field, or a value outside its range.
+        ValueError: an unknown family, an unknown or missing field, or a value of another type or
+            outside its range.
     """
     family = fields.get('family')
     _check_choice('family', family, tuple(FAMILIES))
@@ -166,8 +167,9 @@ def to_dict(config: Config) -> dict[str, Any]:
 
 def _build(family: type[Config], fields: dict[str, Any]) -> Config:
     known = {field.name: field for field in dataclasses.fields(family)}
-    for name in fields:
+    for name, value in fields.items():
         _check_choice('model field', name, tuple(known))
+        _check_type(name, value, known[name].type)
     missing = [
         name
         for name, field in known.items()
@@ -176,6 +178,13 @@ def _build(family: type[Config], fields: dict[str, Any]) -> Config:
     if missing:
         raise ValueError(f'a {family.__name__} also needs {", ".join(missing)}')
     return family(**fields)
+
+
+def _check_type(field: str, value: Any, kind: Any) -> None:
+    """A whole number is a float too; True and False are no numbers."""
+    kinds = (int, float) if kind is float else (kind,)
+    if type(value) not in kinds:
+        raise ValueError(f'{field} must be {kind.__name__}, got {value!r}')
 
 
 def _check_positive(field: str, value: float) -> None:

@@ -41,5 +41,3 @@ class Ends(nnx.Module):
         self.embed = Embed(config, rngs)
         self.final_norm = LayerNorm(config)
         self.head = Einsum('btd,dv->btv', config, rngs, bias=True, wide=True)
-
-

@@ -120,10 +120,15 @@ def begin(
 
 
 def for_platform(config: models.Config, mesh: jax.sharding.Mesh) -> models.Config:
-    """The model with what its hardware is best at: cuDNN's attention on GPUs, bfloat16 on TPUs."""
+    """The model with what its hardware is best at: cuDNN's attention on GPUs, bfloat16 on TPUs.
+
+    The mesh says what the hardware is, as it may be absent and only compiled for.
+    """
     platform = mesh.devices.flat[0].platform
     if platform == 'tpu' and config.dtype == 'float16':
         config = dataclasses.replace(config, dtype='bfloat16')
+    if platform != 'cpu' and not config.unroll:
+        config = dataclasses.replace(config, unroll=1)
     flash = platform == 'gpu' and config.dtype != 'float32' and not config.attention_dropout
     return dataclasses.replace(config, attention='cudnn') if flash else config
 

@@ -44,6 +44,19 @@ def train(
     return loop.train(recipe, workdir, profile=profile, wandb=wandb)
 
 
+def plan(recipe: Recipe, target: str) -> int:
+    """Prints what the run would need on hardware that need not be here; 0 if it fits, else 1.
+
+    Raises:
+        InputError: no such target, or one that cannot be compiled for here.
+    """
+    from phijax.train import plan as planning
+
+    report = planning.plan(recipe, target)
+    print(planning.describe(report))
+    return int(not report.fits)
+
+
 def keep_memory() -> None:
     """Keeps freed memory in the process, which must not have made a JAX array yet.
 
@@ -64,6 +77,8 @@ def connect(coordinator: str, num_processes: int | None, process_id: int | None)
         InputError: one of the three is missing.
     """
     if not coordinator:
+        if (num_processes, process_id) != (None, None):
+            raise InputError('--num_processes and --process_id also need --coordinator=HOST:PORT')
         return
     import jax
 

@@ -1,6 +1,7 @@
 """One writer for each workdir, on a disk that has room."""
 
 import contextlib
+import json
 import os
 import pathlib
 import shutil
@@ -18,8 +19,8 @@ HOLD = """
 import os, sys, time
 from phijax import checkpoint
 with checkpoint.lock(sys.argv[1]):
-    if 'fork' in sys.argv and os.fork() == 0:
-        time.sleep(60)
+    if 'fork' in sys.argv and os.fork():
+        time.sleep(60)  # and the child goes on
     print('locked', flush=True)
     time.sleep(60)
 """
@@ -77,6 +78,12 @@ def test_the_lock_ends_with_its_context(tmp_path: pathlib.Path) -> None:
             checkpoint.lock(tmp_path).__enter__()
 
 
+def test_what_stood_in_the_lock_is_replaced(tmp_path: pathlib.Path) -> None:
+    (tmp_path / 'lock').write_text('x' * 1000)
+    with checkpoint.lock(tmp_path):
+        assert json.loads((tmp_path / 'lock').read_text())['pid'] == os.getpid()
+
+
 def test_errors_within_the_lock_stay_what_they_are(tmp_path: pathlib.Path) -> None:
     with pytest.raises(BlockingIOError, match='mine'), checkpoint.lock(tmp_path):
         raise BlockingIOError('mine')
@@ -84,13 +91,25 @@ def test_errors_within_the_lock_stay_what_they_are(tmp_path: pathlib.Path) -> No
         pass
 
 
-def test_a_disk_without_room_is_told_before_the_run(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize(('free', 'fits'), [(100, True), (99, False)])
+def test_a_disk_without_room_is_told_before_the_run(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, free: int, fits: bool
+) -> None:
+    (tmp_path / 'sub').mkdir()
+    (tmp_path / 'sub' / 'old').write_bytes(bytes(20 << 10))
+    usage = shutil.disk_usage(tmp_path)._replace(free=free << 10)
+    monkeypatch.setattr(shutil, 'disk_usage', lambda _: usage)
+    warning = checkpoint.preflight(tmp_path, 30 << 10, keep=3)
+    assert (warning is None) == fits
+    if warning is not None:
+        assert f'{tmp_path} has ' in warning
+        assert '3 checkpoints of' in warning
+
+
+def test_the_real_disk_is_asked(tmp_path: pathlib.Path) -> None:
     free = shutil.disk_usage(tmp_path).free
     assert checkpoint.preflight(tmp_path / 'new', free // 8, keep=3) is None
-    warning = checkpoint.preflight(tmp_path / 'new', free // 2, keep=3)
-    assert 'GiB free, but 3 checkpoints' in warning
-    (tmp_path / 'new' / 'old').write_bytes(bytes(1 << 20))
-    assert checkpoint.preflight(tmp_path / 'new', 1 << 18, keep=3) is None
+    assert 'GiB free' in checkpoint.preflight(tmp_path / 'new', free, keep=3)
 
 
 def test_a_directory_that_cannot_be_written_is_refused_at_once(tmp_path: pathlib.Path) -> None:

@@ -17,9 +17,6 @@ from phijax import checkpoint
 from phijax.checkpoint import manifest
 from tests.checkpoint.states import abstract, make_state
 
-# When a write fails, orbax leaves the others of the same save to a loop that it has closed.
-pytestmark = pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning')
-
 
 def test_a_killed_save_leaves_the_checkpoint_before(
     directory: pathlib.Path, restore: Callable
@@ -76,7 +73,7 @@ def test_a_disk_that_fails_costs_only_the_save(
             'the checkpoint of step 15',
             'the checkpoint of step 20',
         ]
-        assert 'File too large' in told[0]
+        assert told[0].endswith('step 10: File too large')
         assert keeper.steps() == [5, 10]
         full_disk(False)
         keeper.save(25, make_state(25), {})
@@ -84,6 +81,27 @@ def test_a_disk_that_fails_costs_only_the_save(
         assert keeper.failure is None
     assert sorted(path.name for path in saved.iterdir()) == ['00000010', '00000025']
     assert checkpoint.verify(saved, 25) == []
+
+
+def test_a_disk_that_fails_is_told_in_one_line(directory: pathlib.Path) -> None:
+    script = (
+        'import resource, sys\n'
+        'import jax.numpy as jnp\n'
+        'from phijax import checkpoint\n'
+        'resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))\n'
+        "state = {'params': {f'x{i}': jnp.ones(1 << 16) + i for i in range(6)}}\n"
+        'with checkpoint.Checkpointer(sys.argv[1], warn=print) as keeper:\n'
+        '    for step in range(3):\n'
+        '        keeper.save(step, state, {})\n'
+        '    try:\n'
+        '        keeper.wait()\n'
+        '    except checkpoint.SaveFailed:\n'
+        '        keeper.failure = None\n'
+    )
+    command = [sys.executable, '-c', script, str(directory)]
+    out = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert out.stderr == ''
+    assert out.stdout.count('\n') == out.stdout.count('there is none: File too large\n') == 3
 
 
 def test_a_full_file_system_costs_only_the_save(tmp_path: pathlib.Path, told: list[str]) -> None:
@@ -105,6 +123,17 @@ def test_a_full_file_system_costs_only_the_save(tmp_path: pathlib.Path, told: li
         assert checkpoint.steps(tmp_path / 'run') == [3]
     finally:
         subprocess.run(['umount', str(tmp_path)], check=True)
+
+
+def test_what_a_failed_save_left_is_not_in_the_way_of_the_next(
+    saved: pathlib.Path, told: list[str]
+) -> None:
+    with checkpoint.Checkpointer(saved, warn=told.append) as keeper:
+        keeper.restore(abstract(make_state(0)))
+        shutil.copytree(saved / '00000005', saved / '00000015.unfinished')
+        keeper.save(15, make_state(15), {})
+    assert told == []
+    assert sorted(path.name for path in saved.iterdir()) == ['00000005', '00000010', '00000015']
 
 
 def test_every_file_is_flushed_before_the_checkpoint_counts(
@@ -150,15 +179,41 @@ def test_no_stage_of_a_save_can_fail_unnoticed(
 def test_a_checkpoint_that_cannot_be_deleted_is_told(
     saved: pathlib.Path, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def remove(path: pathlib.Path) -> None:
+    remove = manifest.remove
+
+    def refuse(path: pathlib.Path) -> None:
         if path.name == '00000005':
             raise PermissionError(errno.EACCES, 'Permission denied')
+        remove(path)
 
-    monkeypatch.setattr(manifest, 'remove', remove)
+    monkeypatch.setattr(manifest, 'remove', refuse)
     with checkpoint.Checkpointer(saved, keep=1, keep_best=False, warn=told.append) as keeper:
         keeper.restore(abstract(make_state(0)))
         keeper.save(15, make_state(15), {})
     assert told == ['the checkpoint of step 5 could not be deleted: [Errno 13] Permission denied']
+
+
+def test_damage_that_cannot_be_deleted_does_not_stop_the_saves(
+    saved: pathlib.Path, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (saved / '00000010' / manifest.FILE).unlink()
+
+    def refuse(path: pathlib.Path) -> None:
+        if path.exists():
+            raise PermissionError(errno.EACCES, 'Permission denied')
+
+    with checkpoint.Checkpointer(saved, warn=told.append) as keeper:
+        keeper.restore(abstract(make_state(0)))
+        monkeypatch.setattr(manifest, 'remove', refuse)
+        keeper.save(7, make_state(7), {})
+        keeper.save(8, make_state(8), {})
+        keeper.wait()
+        monkeypatch.undo()
+        keeper.save(9, make_state(9), {})
+    assert checkpoint.steps(saved) == [5, 7, 8, 9]
+    assert [message.split(' could ')[0] for message in told[1:]] == [
+        'the checkpoint of step 10'
+    ] * 2
 
 
 def test_a_failed_last_save_ends_the_run_with_an_error(

@@ -22,6 +22,11 @@ def test_the_newest_the_best_and_every_fourth_are_kept(directory: pathlib.Path) 
     assert checkpoint.steps(directory) == [2, 4, 8, 9]
 
 
+def test_of_equally_good_checkpoints_the_later_stays() -> None:
+    metrics = {1: 0.5, 2: 0.1, 3: 0.1, 4: 0.3}
+    assert checkpointer.retained(metrics, 1, None, True) == {3, 4}
+
+
 STEPS = st.dictionaries(st.integers(0, 60), st.none() | st.floats(), min_size=1)
 
 

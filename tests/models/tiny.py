@@ -40,6 +40,11 @@ def randomised(config: models.Config, seed: int = 0, std: float = 0.2) -> models
     return jax.tree.map(draw, models.axes(config))
 
 
+def key(seed: int = 0) -> jax.Array:
+    """A random key of a kind whose draws take a tenth of the time to compile."""
+    return jax.random.key(seed, impl='rbg')
+
+
 def tokens(config: models.Config, batch: int, length: int, seed: int = 0) -> jax.Array:
     """Random token ids."""
     random = np.random.default_rng(seed)

@@ -113,14 +113,18 @@ def _check_same(config: Config, finished: Mapping[str, Any], directory: Path) ->
     changed = []
     if finished['config_digest'] != config.digest:
         changed = _changes(finished['config'], config.to_dict())
-    elif config.tokenizer and Path(config.tokenizer).exists():
-        if tokenizers.load(config.tokenizer).digest != finished['tokenizer']['digest']:
-            changed = [f'the tokenizer at {config.tokenizer} was another']
+    elif _is_another(config.tokenizer, finished['tokenizer']['digest']):
+        changed = [f'the tokenizer at {config.tokenizer} was another']
     if changed:
         raise InputError(
             f'{directory} holds data of another config: {"; ".join(changed)}. Use another '
             'directory, or remove this one.'
         )
+
+
+def _is_another(path: str, digest: str) -> bool:
+    # Not so for a hub name: that the data are there must not need a network.
+    return bool(path) and Path(path).exists() and tokenizers.load(path).digest != digest
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

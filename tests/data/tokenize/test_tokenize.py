@@ -121,7 +121,7 @@ def test_what_is_finished_is_not_for_another_tokenizer(config, small_tokenizer, 
     config = dataclasses.replace(config, tokenizer=str(own))
     tokenize.run(config, tmp_path / 'out')
     tokenizer.train(['other text'], 270).save(own)
-    with pytest.raises(InputError, match='another config: the tokenizer at .* was another'):
+    with pytest.raises(InputError, match=r'another config: the tokenizer at .* was another'):
         tokenize.run(config, tmp_path / 'out')
 
 
