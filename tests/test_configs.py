@@ -110,8 +110,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     'phi1_5': PHI1_5,
     'phi1_5_web': PHI1_5
     | {'num_steps': 71_525, 'data.weights': {'web': 0.4, 'code': 0.2, 'textbooks': 0.4}},
-    'phi1_5_web_only': PHI1_5
-    | {'num_steps': 71_525, 'data.weights': {'web': 0.8, 'code': 0.2}},
+    'phi1_5_web_only': PHI1_5 | {'num_steps': 71_525, 'data.weights': {'web': 0.8, 'code': 0.2}},
     'phi2': {
         'num_steps': 333_786,  # 1.4T tokens
         'data.length': 2048,
@@ -226,7 +225,7 @@ def test_docstring_is_the_command_and_the_source(name: str) -> None:
 
 @pytest.mark.parametrize('name', FILES)
 def test_unknown_variant_is_refused(name: str) -> None:
-    with pytest.raises((KeyError, TypeError), match='nonesuch|positional'):
+    with pytest.raises((KeyError, TypeError), match=r'nonesuch|positional'):
         load(name, 'nonesuch')
 
 

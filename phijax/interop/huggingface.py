@@ -112,7 +112,7 @@ def _read_config(path: Path) -> tuple[layout.Family, models.Config]:
         for model_type, read in family.readers.items()
     }
     model_type = fields.values.get('model_type')
-    if model_type not in readers:
+    if not isinstance(model_type, str) or model_type not in readers:
         raise InputError(
             f'{path}: model_type {model_type!r} is not supported (supported: {", ".join(readers)})'
         )

@@ -9,7 +9,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from phijax.models.attention import BLOCK
+from phijax.models.attention import block_length
 from phijax.models.configs import Config
 from phijax.models.decoder import axes
 
@@ -117,6 +117,7 @@ def _attention_product(config: Config, pairs: int) -> int:
 
 def _computed_pairs(length: int) -> int:
     """Pairs of query and key in one row whose score blocked attention computes."""
-    starts = range(0, length, BLOCK)
-    ends = [min(start + BLOCK, length) for start in starts]
+    block = block_length(length)
+    starts = range(0, length, block)
+    ends = [min(start + block, length) for start in starts]
     return sum((end - start) * end for start, end in zip(starts, ends, strict=True))

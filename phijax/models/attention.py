@@ -14,7 +14,9 @@ from phijax.models import rotary
 from phijax.models.configs import Config
 from phijax.models.layers import Einsum, LayerNorm, fold_in
 
-BLOCK = 128
+BLOCK = 64
+MOST_BLOCKS = 16
+_HEADS_FIRST = 'bkgth,bksh->bkgts'
 _MASKED = -1e30
 
 Cache = dict[str, Array]
@@ -125,7 +127,7 @@ def attend_cached(
     """Attention of new queries to a cache whose slot is the position of its key."""
     slots = jnp.arange(key.shape[1])
     visible = slots[None, None, :] <= positions[:, :, None]
-    scores = _scores(_grouped(query, key.shape[2]), key)
+    scores = _scores('btkgh,bskh->bkgts', _grouped(query, key.shape[2]), key)
     weights = jax.nn.softmax(jnp.where(visible[:, None, None], scores, _MASKED), axis=-1)
     y = jnp.einsum('bkgts,bskh->btkgh', weights.astype(value.dtype), value)
     return y.reshape(query.shape)
@@ -152,13 +154,13 @@ def attend(
     y = _blocked(
         mask.window,
         rate if key_ is not None else 0.0,
-        _grouped(query, key.shape[2]),
-        key,
-        value,
+        jnp.einsum('btkgh->bkgth', _grouped(query, key.shape[2])),
+        jnp.einsum('bskh->bksh', key),
+        jnp.einsum('bskh->bksh', value),
         mask.segments,
         key_,
     )
-    return y.reshape(query.shape)
+    return jnp.einsum('bkgth->btkgh', y).reshape(query.shape)
 
 
 def _attend_cudnn(query: Array, key: Array, value: Array, mask: Mask) -> Array:
@@ -182,20 +184,27 @@ def _grouped(query: Array, num_kv_heads: int) -> Array:
     return query.reshape(batch, length, num_kv_heads, num_heads // num_kv_heads, head_dim)
 
 
-def _scores(query: Array, key: Array) -> Array:
+def _scores(equation: str, query: Array, key: Array) -> Array:
     """Scaled products of grouped queries and keys, `(b, k, g, t, s)` in float32."""
     if query.dtype == jnp.float16:  # phi-2's scores overflow half precision
         query, key = query.astype(jnp.float32), key.astype(jnp.float32)
     scale = 1 / math.sqrt(query.shape[-1])
-    scores = jnp.einsum('btkgh,bskh->bkgts', query, key, preferred_element_type=jnp.float32)
+    scores = jnp.einsum(equation, query, key, preferred_element_type=jnp.float32)
     return scores * scale
+
+
+def block_length(length: int) -> int:
+    """How many queries blocked attention takes at once: of a long row a part, so that the program
+    does not grow with it.
+    """
+    return max(BLOCK, -(-length // MOST_BLOCKS))
 
 
 def _spans(length: int, window: int | None) -> list[tuple[int, int, int]]:
     """Per block of queries: its first query, its end, and the first key that it can reach."""
-    starts = range(0, length, BLOCK)
+    block = block_length(length)
     reach = length if window is None else window
-    return [(t, min(t + BLOCK, length), max(0, t - reach + 1)) for t in starts]
+    return [(t, min(t + block, length), max(0, t - reach + 1)) for t in range(0, length, block)]
 
 
 def _visible(span: tuple[int, int, int], window: int | None, segments: Array | None) -> Array:
@@ -242,17 +251,17 @@ def _blocked_forward(
     dropout_key: Array | None,
 ) -> tuple[Array, tuple]:
     outputs, normalisers = [], []
-    for block, span in enumerate(_spans(query.shape[1], window)):
+    for block, span in enumerate(_spans(query.shape[3], window)):
         first, last, reach = span
-        scores = _scores(query[:, first:last], key[:, reach:last])
+        scores = _scores(_HEADS_FIRST, query[..., first:last, :], key[..., reach:last, :])
         scores = jnp.where(_visible(span, window, segments), scores, _MASKED)
         normaliser = jax.nn.logsumexp(scores, axis=-1, keepdims=True)
         weights = jnp.exp(scores - normaliser)
         weights *= _keep(dropout_key, block, rate, weights.shape)
         weights = weights.astype(value.dtype)
-        outputs.append(jnp.einsum('bkgts,bskh->btkgh', weights, value[:, reach:last]))
+        outputs.append(jnp.einsum('bkgts,bksh->bkgth', weights, value[..., reach:last, :]))
         normalisers.append(normaliser)
-    output = jnp.concatenate(outputs, axis=1)
+    output = jnp.concatenate(outputs, axis=3)
     return output, (query, key, value, segments, dropout_key, output, normalisers)
 
 
@@ -262,27 +271,26 @@ def _blocked_backward(window: int | None, rate: float, kept: tuple, gradient: Ar
     wide = functools.partial(jnp.einsum, preferred_element_type=jnp.float32)
     query_gradients = []
     key_gradient, value_gradient = (jnp.zeros(x.shape, jnp.float32) for x in (key, value))
-    through = (gradient.astype(jnp.float32) * output.astype(jnp.float32)).sum(axis=-1)
-    through = jnp.moveaxis(through, 1, -1)[..., None]
-    for block, span in enumerate(_spans(query.shape[1], window)):
+    through = (gradient.astype(jnp.float32) * output.astype(jnp.float32)).sum(axis=-1)[..., None]
+    for block, span in enumerate(_spans(query.shape[3], window)):
         first, last, reach = span
-        block_query, block_gradient = query[:, first:last], gradient[:, first:last]
-        block_key, block_value = key[:, reach:last], value[:, reach:last]
-        scores = _scores(block_query, block_key)
+        block_query, block_gradient = query[..., first:last, :], gradient[..., first:last, :]
+        block_key, block_value = key[..., reach:last, :], value[..., reach:last, :]
+        scores = _scores(_HEADS_FIRST, block_query, block_key)
         scores = jnp.where(_visible(span, window, segments), scores, _MASKED)
         weights = jnp.exp(scores - normalisers[block])
         keep = _keep(dropout_key, block, rate, weights.shape)
         used = (weights * keep).astype(value.dtype)
-        value_gradient = value_gradient.at[:, reach:last].add(
-            wide('bkgts,btkgh->bskh', used, block_gradient)
+        value_gradient = value_gradient.at[..., reach:last, :].add(
+            wide('bkgts,bkgth->bksh', used, block_gradient)
         )
-        pull = wide('btkgh,bskh->bkgts', block_gradient, block_value) * keep
-        pull = (weights * (pull - through[:, :, :, first:last]) * scale).astype(query.dtype)
-        query_gradients.append(wide('bkgts,bskh->btkgh', pull, block_key))
-        key_gradient = key_gradient.at[:, reach:last].add(
-            wide('bkgts,btkgh->bskh', pull, block_query)
+        pull = wide('bkgth,bksh->bkgts', block_gradient, block_value) * keep
+        pull = (weights * (pull - through[..., first:last, :]) * scale).astype(query.dtype)
+        query_gradients.append(wide('bkgts,bksh->bkgth', pull, block_key))
+        key_gradient = key_gradient.at[..., reach:last, :].add(
+            wide('bkgts,bkgth->bksh', pull, block_query)
         )
-    query_gradient = jnp.concatenate(query_gradients, axis=1)
+    query_gradient = jnp.concatenate(query_gradients, axis=3)
     return (
         query_gradient.astype(query.dtype),
         key_gradient.astype(key.dtype),

@@ -21,9 +21,9 @@ from phijax.train.recipe import Recipe
 
 GIB = 1 << 30
 
-# GiB that XLA gives to one device, which on v2, v3, v4 and tpu7x is one of a chip's two cores.
-# Source: what the compiler of libtpu 0.0.42 says when a program needs more. The rest of a chip's
-# 8, 16, 32, 16, 95, 32 and 192 GB is its own.
+# GiB that XLA gives to one device: 8, 16, 16, 16, 95, 32 and 96 GB less what it keeps. A device of
+# v2, v3 and tpu7x is one of a chip's two cores; of v4 too, though a running one may join them.
+# Source: what the compiler of libtpu 0.0.42 answers to a program that needs more.
 TPU_GIB = {
     'v2': 7.48,
     'v3': 15.48,
@@ -78,9 +78,7 @@ class Memory:
     @property
     def total(self) -> int:
         """All of them, what is overwritten counted once."""
-        return (
-            self.arguments + self.outputs - self.aliased + self.temporaries + self.program
-        )
+        return self.arguments + self.outputs - self.aliased + self.temporaries + self.program
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,8 +111,7 @@ class Report:
 def plan(recipe: Recipe, target: str) -> Report:
     """Compiles the recipe's real update, with its whole batch, for hardware that need not be here.
 
-    Only shapes are made. For `cpu:N` this must be the process's first use of JAX, or N devices
-    must be there already.
+    Only shapes are made. For `cpu:N` this process must have N CPU devices (`prepare`).
 
     Raises:
         InputError: no such target, it cannot be compiled for here, or the recipe's mesh or batch
@@ -139,6 +136,20 @@ def plan(recipe: Recipe, target: str) -> Report:
     )
 
 
+def prepare(target: str) -> None:
+    """Gives this process the CPU devices that a target needs, and leaves accelerators alone.
+
+    JAX must not have started; if it has, the process stays as it is.
+
+    Raises:
+        InputError: no such target.
+    """
+    wanted = parse(target)
+    with contextlib.suppress(RuntimeError):  # JAX has started, and takes no more settings
+        jax.config.update('jax_num_cpu_devices', wanted.sizes[0] if wanted.kind == 'cpu' else 1)
+        jax.config.update('jax_platforms', 'cpu')
+
+
 def parse(target: str) -> Target:
     """The hardware that a name such as `v5e:2x4` stands for.
 
@@ -146,12 +157,11 @@ def parse(target: str) -> Target:
         InputError: no such hardware, or one that cannot be compiled for while it is absent.
     """
     kind, _, sizes = target.partition(':')
+    known = kind in ('cpu', *TPU_GIB)
     numbers = r'[1-9]\d*' if kind == 'cpu' else r'[1-9]\d*(x[1-9]\d*){1,2}'
-    if kind in ('cpu', *TPU_GIB) and re.fullmatch(numbers, sizes):
+    if known and re.fullmatch(numbers, sizes):
         return Target(kind, tuple(int(size) for size in sizes.split('x')))
-    absent = (
-        '' if kind in ('cpu', *TPU_GIB) else ' For a GPU, XLA compiles only where there is one.'
-    )
+    absent = '' if known else ' For a GPU, XLA compiles only where there is one.'
     raise InputError(f'--plan={target} is not a target: it can be {FORMS}.{absent}')
 
 
@@ -182,17 +192,23 @@ def describe(report: Report) -> str:
 
 def _memory_lines(report: Report) -> dict[str, str]:
     """Bytes of one device, or why there are none to tell."""
-    available = f'{report.device_bytes / GIB:.2f} GiB of a device'
+    available = f'{_size(report.device_bytes)} of a device'
     if report.memory is None:
-        return {'memory': f'does not fit into {available}: {report.refusal}'}
+        return {'memory': f'does not fit into the {available}: {report.refusal}'}
     memory = report.memory
-    parts = {field.name: getattr(memory, field.name) / GIB for field in dataclasses.fields(memory)}
-    spare = (report.device_bytes - memory.total) / GIB
-    verdict = f'fits, {spare:.2f} to spare' if report.fits else f'does not fit, {-spare:.2f} over'
+    parts = {field.name: getattr(memory, field.name) for field in dataclasses.fields(memory)}
+    spare = report.device_bytes - memory.total
+    verdict = (
+        f'fits, {_size(spare)} to spare' if report.fits else f'does not fit, {_size(-spare)} over'
+    )
     return {
-        'memory': ', '.join(f'{name} {size:.2f}' for name, size in parts.items()) + ' GiB',
-        'in all': f'{memory.total / GIB:.2f} of the {available}: {verdict}',
+        'memory': ', '.join(f'{name} {_size(part)}' for name, part in parts.items()),
+        'in all': f'{_size(memory.total)} of the {available}: {verdict}',
     }
+
+
+def _size(count: int) -> str:
+    return f'{count / GIB:.2f} GiB' if count >= GIB / 10 else f'{count / (1 << 20):.2f} MiB'
 
 
 def _shortest(report: Report, flops_per_device: float) -> str:
@@ -204,9 +220,7 @@ def _shortest(report: Report, flops_per_device: float) -> str:
     return f'{seconds:.3g} s a step, {days:.3g} days in all, at {peak / 1e12:.0f} TFLOP/s a device'
 
 
-def _compile(
-    recipe: Recipe, mesh: jax.sharding.Mesh
-) -> tuple[Memory | None, dict[str, int], str]:
+def _compile(recipe: Recipe, mesh: jax.sharding.Mesh) -> tuple[Memory | None, dict[str, int], str]:
     batch = {
         name: jax.ShapeDtypeStruct(
             (recipe.batch_size, *(() if name == 'stop' else (recipe.data.length + 1,))), np.int32
@@ -237,7 +251,6 @@ def _devices(target: Target) -> list[jax.Device]:
 
 
 def _host_devices(number: int) -> list[jax.Device]:
-    _stay_on_host(number)
     devices = jax.devices('cpu')
     if len(devices) < number:
         raise InputError(
@@ -245,13 +258,6 @@ def _host_devices(number: int) -> list[jax.Device]:
             'plan in a new process'
         )
     return devices[:number]
-
-
-def _stay_on_host(num_devices: int = 1) -> None:
-    """Leaves the accelerators of this machine alone, unless this process has them already."""
-    with contextlib.suppress(RuntimeError):  # JAX has started, and takes no more settings
-        jax.config.update('jax_num_cpu_devices', num_devices)
-        jax.config.update('jax_platforms', 'cpu')
 
 
 def _tpu_devices(target: Target) -> list[jax.Device]:
@@ -262,13 +268,10 @@ def _tpu_devices(target: Target) -> list[jax.Device]:
         )
     for name, value in _LIBTPU.items():
         os.environ.setdefault(name, value)
-    _stay_on_host()
     hosts = [min(size, most) for size, most in zip(target.sizes, (2, 2, 1), strict=False)]
     bounds = (*hosts, 1)[:3]
     try:
-        topology = topologies.get_topology_desc(
-            str(target), 'tpu', chips_per_host_bounds=bounds
-        )
+        topology = topologies.get_topology_desc(str(target), 'tpu', chips_per_host_bounds=bounds)
     except jax.errors.JaxRuntimeError as error:
         reason = str(error).partition(': ')[2].split('\n')[0]
         raise InputError(f'--plan={target} is no topology of TPU chips: {reason}') from error

@@ -52,6 +52,7 @@ def plan(recipe: Recipe, target: str) -> int:
     """
     from phijax.train import plan as planning
 
+    planning.prepare(target)
     report = planning.plan(recipe, target)
     print(planning.describe(report))
     return int(not report.fits)
