@@ -97,8 +97,8 @@ def _explain(error: Exception, argv: list[str]) -> str:
 
 def _explain_key(error: Exception, argv: list[str]) -> str:
     """Which override names no field, and the nearest field there is."""
-    path = _config_path(argv)
-    file, _, variant = str(path).partition(':')
+    path = str(_config_path(argv))
+    file, _, variant = path.partition(':')
     try:
         config = flags.FLAGS['config'].parser.parse(path)
     except (AttributeError, KeyError) as cause:

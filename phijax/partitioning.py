@@ -16,7 +16,13 @@ ROWS = ('data', 'fsdp')
 # The one sharding table. `d` is cut for storage only: a layer gathers it before it is used.
 _STORED = {'d': 'fsdp', 'n': 'tensor', 'k': 'tensor', 'f': 'tensor', 'v': 'tensor'}
 _WHOLE = {name: axis for name, axis in _STORED.items() if axis != 'fsdp'}
-_ACTIVATIONS = {'b': ROWS, 'n': 'tensor', 'k': 'tensor', 'f': 'tensor', 'v': 'tensor'}
+_ACTIVATIONS: dict[str, Any] = {
+    'b': ROWS,
+    'n': 'tensor',
+    'k': 'tensor',
+    'f': 'tensor',
+    'v': 'tensor',
+}
 
 
 def make_mesh(shape: Sequence[int], devices: Sequence[jax.Device] | None = None) -> Mesh:
@@ -49,8 +55,7 @@ def layout_like(mesh: Mesh, tree: Any, params_layout: Any) -> Any:
     what belongs to no parameter is replicated.
     """
     known = {
-        _path(path): leaf
-        for path, leaf in jax.tree_util.tree_flatten_with_path(params_layout)[0]
+        _path(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(params_layout)[0]
     }
 
     def sharding(path: tuple, leaf: Any) -> NamedSharding:

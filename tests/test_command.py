@@ -8,8 +8,6 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.train import tiny
-
 CONFIG = '--config=tests/train/tiny.py'
 # Three seconds are asked of a machine that is not shared; ten workers may share this one.
 MOST_SECONDS = 15.0

@@ -1,6 +1,6 @@
-"""Held-out bits per byte of quickstart's candidates at equal time: `python experiments/quickstart/run.py`.
+"""Held-out bits per byte of candidates for quickstart: `python experiments/quickstart/run.py`.
 
-Every candidate is a list of overrides of configs/quickstart.py. A run that is there is not run again.
+Each candidate overrides fields of configs/quickstart.py. A run that is there is not run again.
 """
 
 import argparse

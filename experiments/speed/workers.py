@@ -70,7 +70,7 @@ def phijax(work: str, size: dict, dtype: str) -> Callable[[int], None]:
 
 
 def transformers(work: str, size: dict, dtype: str) -> Callable[[int], None]:
-    """transformers' PhiForCausalLM as a user runs it: eager, fused AdamW, autocast for bfloat16."""
+    """The PhiForCausalLM of transformers as a user runs it: eager, fused AdamW, autocast."""
     import torch
     from transformers import PhiConfig, PhiForCausalLM
 

@@ -29,6 +29,7 @@ __all__ = [
     'SaveFailed',
     'WorkdirLocked',
     'lock',
+    'num_bytes',
     'preflight',
     'read_metadata',
     'restore_params',

@@ -52,6 +52,15 @@ def read_metadata(directory: StrPath, step: int | None = None) -> dict[str, Any]
     raise _none_good(directory, bad)
 
 
+def num_bytes(directory: str | os.PathLike[str], step: int) -> int:
+    """The bytes of the files of a committed checkpoint.
+
+    Raises:
+        CheckpointError: its manifest is damaged or of a newer format.
+    """
+    return sum(entry['bytes'] for entry in read(directory, step)['files'].values())
+
+
 def verify(directory: StrPath, step: int) -> list[str]:
     """What is wrong with a checkpoint, a line per file; nothing if every byte is as written."""
     try:

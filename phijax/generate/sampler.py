@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -84,10 +84,10 @@ def generate(
     tokens, lengths = _pad(config, prompts, max_new_tokens)
     drawing = Drawing(
         keys=_keys(seed, streams, len(tokens)),
-        temperature=np.float32(temperature),
-        top_p=np.float32(top_p),
-        vocab_size=np.int32(vocab_size),
-        end_of_text=np.int32(_NEVER if end_of_text is None else end_of_text),
+        temperature=jnp.float32(temperature),
+        top_p=jnp.float32(top_p),
+        vocab_size=jnp.int32(vocab_size),
+        end_of_text=jnp.int32(_NEVER if end_of_text is None else end_of_text),
     )
     width = min(_bucket(lengths.max()), tokens.shape[1])
     rows = _prefill(config, params, tokens, lengths, width)
@@ -155,7 +155,8 @@ def _prefill(
     What padding leaves in the cache beyond a row's length is overwritten before a query sees it.
     """
     cache = models.init_cache(config, *tokens.shape)
-    _, cache = models.hidden(config, params, tokens[:, :width], cache=cache)
+    _, filled = models.hidden(config, params, tokens[:, :width], cache=cache)
+    cache = cast(dict[str, Array], filled)
     return Rows(tokens, cache | {'index': jnp.maximum(lengths - 1, 0)}, lengths == 0)
 
 
@@ -183,7 +184,8 @@ def _decode(
 def _extend(config: models.Config, params: models.Params, rows: Rows, drawing: Drawing) -> Rows:
     """The rows after one new token."""
     last = jnp.take_along_axis(rows.tokens, rows.cache['index'][:, None], axis=1)
-    logits, cache = models.apply(config, params, last, cache=rows.cache)
+    logits, extended = models.apply(config, params, last, cache=rows.cache)
+    cache = cast(dict[str, Array], extended)
     allowed = jnp.arange(config.vocab_size) < drawing.vocab_size
     chosen = sampling.choose(
         jnp.where(allowed, logits[:, 0], -jnp.inf),

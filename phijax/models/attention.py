@@ -194,9 +194,7 @@ def _scores(equation: str, query: Array, key: Array) -> Array:
 
 
 def block_length(length: int) -> int:
-    """How many queries blocked attention takes at once: of a long row a part, so that the program
-    does not grow with it.
-    """
+    """How many queries go at once: a fixed share of a long row, so that programs stay small."""
     return max(BLOCK, -(-length // MOST_BLOCKS))
 
 

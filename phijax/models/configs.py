@@ -155,7 +155,7 @@ def from_dict(fields: Mapping[str, Any]) -> Config:
         ValueError: an unknown family, an unknown or missing field, or a value of another type or
             outside its range.
     """
-    family = fields.get('family')
+    family = str(fields.get('family'))
     _check_choice('family', family, tuple(FAMILIES))
     return _build(FAMILIES[family], dict(fields))
 

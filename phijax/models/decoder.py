@@ -76,7 +76,7 @@ def hidden(
         key: dropout's key; None means no dropout.
     """
     params = _cast(params, config.dtype)
-    (ends_graph, ends_state), block_structure = _structure(config)
+    (ends_graph, ends_state), (block_graph, block_state) = _structure(config)
     ends = _merge(ends_graph, ends_state, {k: v for k, v in params.items() if k != 'blocks'})
     positions = _positions(tokens, positions, cache)
     tables = rotary.tables(positions, config.rotary_dim, config.rope_theta)
@@ -85,7 +85,7 @@ def hidden(
     def layer(carry: tuple, layer_params: tuple) -> tuple[tuple, None]:
         x, cache = carry
         index, block_params = layer_params
-        block = _merge(*block_structure, block_params)
+        block = _merge(block_graph, block_state, block_params)
         inputs = Inputs(index, positions, tables, mask, cache, fold_in(key, index))
         x, cache = block(constrain.get()(x, 'btd'), inputs)
         return (constrain.get()(x, 'btd'), cache), None

@@ -123,8 +123,7 @@ def _heldout_text(directory: pathlib.Path, source: str) -> bytes:
         return b''
     codec = tokenizer.load(directory / 'tokenizer')
     parts = [
-        np.fromfile(directory / shard['file'], dtype=manifest['dtype'])
-        for shard in split['shards']
+        np.fromfile(directory / shard['file'], dtype=manifest['dtype']) for shard in split['shards']
     ]
     tokens = np.concatenate(parts)
     return codec.decode(tokens[tokens != codec.end_of_text].tolist()).encode()

@@ -18,9 +18,7 @@ from phijax.train.step import Program, State
 from phijax.train.stop import Stop, Stopped
 
 
-def train(
-    recipe: Recipe, workdir: pathlib.Path, *, profile: bool = False, wandb: str = ''
-) -> int:
+def train(recipe: Recipe, workdir: pathlib.Path, *, profile: bool = False, wandb: str = '') -> int:
     """Trains, or goes on training, and leaves checkpoints and a report in `workdir`.
 
     Args:
@@ -45,6 +43,8 @@ def train(
             return _train(recipe, workdir, stop, profile, wandb)
         except Stopped:
             return stop.exit_code
+        except checkpoint.SaveFailed:  # the checkpointer has said which and why
+            return 1
 
 
 def _train(recipe: Recipe, workdir: pathlib.Path, stop: Stop, profile: bool, wandb: str) -> int:
@@ -65,13 +65,15 @@ def _train(recipe: Recipe, workdir: pathlib.Path, stop: Stop, profile: bool, wan
         door.write_config(recipe, workdir)
         shutil.copytree(directory / 'tokenizer', workdir / 'tokenizer', dirs_exist_ok=True)
     meter = _meter(recipe, mesh, start)
-    with metrics.Writer(
+    writer = metrics.Writer(
         workdir if leader else None,
         meter,
         every_steps=recipe.log_every,
         quiet=not leader,
         wandb={'project': wandb, 'config': to_dict(recipe)} if wandb else None,
-    ) as writer:
+    )
+    # Whatever ends the run, the records and the checkpoint on its way reach the disk.
+    with writer, checkpointer:
         writer.note(_opening(recipe, mesh, workdir, start))
         run = Run(recipe, directory, program, checkpointer, meter, writer, stop, state, start)
         try:
@@ -80,10 +82,9 @@ def _train(recipe: Recipe, workdir: pathlib.Path, stop: Stop, profile: bool, wan
         except Stopped:
             pass  # `stop.requested` says so below; the state is whole between two steps
         run.save()
-        saved = run.wait()
-        if not stop.requested:
+        if run.wait() and not stop.requested:
             closing.close(run, workdir)
-    return stop.exit_code or int(not saved)
+    return stop.exit_code
 
 
 def begin(
@@ -157,9 +158,7 @@ def _meter(recipe: Recipe, mesh: jax.sharding.Mesh, start: int) -> metrics.Meter
     )
 
 
-def _opening(
-    recipe: Recipe, mesh: jax.sharding.Mesh, workdir: pathlib.Path, start: int
-) -> str:
+def _opening(recipe: Recipe, mesh: jax.sharding.Mesh, workdir: pathlib.Path, start: int) -> str:
     """What a person wants to know before the first step."""
     parameters = arithmetic.count_parameters(recipe.model)
     tokens = recipe.num_steps * recipe.tokens_per_step

@@ -168,7 +168,7 @@ def parse(target: str) -> Target:
 def describe(report: Report) -> str:
     """The report as lines for people."""
     recipe, devices = report.recipe, math.prod(report.mesh.values())
-    rows = recipe.batch_size // recipe.num_microbatches(tuple(report.mesh.values()))
+    rows = recipe.batch_size // recipe.num_microbatches(recipe.mesh.shape(devices))
     shape = recipe.model, recipe.batch_size, recipe.data.length
     cut = ' x '.join(f'{axis} {size}' for axis, size in report.mesh.items())
     needed, executed = arithmetic.flops(*shape), arithmetic.executed_flops(*shape)

@@ -1,4 +1,4 @@
-"""A run as frozen dataclasses, checked before any device work. Pure Python, so it answers at once."""
+"""A run as frozen dataclasses, checked before any device work. Pure Python: it answers at once."""
 
 import dataclasses
 import difflib

@@ -48,6 +48,7 @@ class Run:
     _pending: tuple[int, Mapping[str, jax.Array]] | None = None
     _heldout: tuple[int, dict[str, float]] | None = None
     _saved: int | None = None
+    _saving: tuple[int, float, float] | None = None
 
     def compile(self) -> None:
         """Compiles the update for this run's shapes."""
@@ -71,6 +72,7 @@ class Run:
             self.step += 1
             self._pending = (self.step, values)
             self._evaluate_and_save()
+            self._report_saved()
         self._settle()
 
     def evaluate(self) -> dict[str, float]:
@@ -103,17 +105,20 @@ class Run:
             return
         self._settle()
         self.writer.sync()
+        began = time.perf_counter()
         with self.meter.phase('checkpoint'):
             self.checkpointer.save(self.step, self.state, self._metadata())
         self._saved = self.step
+        self._saving = (self.step, began, time.perf_counter() - began)
 
     def wait(self) -> bool:
         """Whether the last save is safe on the disk, once that is known."""
         with self.meter.phase('checkpoint'):
             try:
                 self.checkpointer.wait()
-            except checkpoint.SaveFailed:  # the checkpointer has told it
+            except checkpoint.SaveFailed:  # told by the checkpointer, and again when it is closed
                 return False
+        self._report_saved()
         return True
 
     @property
@@ -154,7 +159,7 @@ class Run:
         }
 
     def _settle(self) -> None:
-        """Reads and writes the metrics of the step before, so that a step never waits for its own."""
+        """Reads and writes the metrics of the step before: a step never waits for its own."""
         if self._pending is None:
             return
         number, arrays = self._pending
@@ -180,6 +185,19 @@ class Run:
         if last or self.step % recipe.checkpoints.every == 0:
             self.save()
 
+    def _report_saved(self) -> None:
+        """Says so once the last save is safe."""
+        if self._saving is None or self._saving[0] not in self.checkpointer.steps():
+            return
+        number, began, blocked = self._saving
+        self._saving = None
+        self.writer.checkpoint(
+            number,
+            num_bytes=checkpoint.num_bytes(self.checkpointer.directory, number),
+            seconds=time.perf_counter() - began,
+            blocked_seconds=blocked,
+        )
+
     def _metadata(self) -> dict[str, Any]:
         heldout = self._heldout[1] if self._heldout and self._heldout[0] == self.step else {}
         return {
@@ -188,8 +206,8 @@ class Run:
             'metric': heldout.get('loss'),
         }
 
-    def _compiled(self, compile: Callable[[], T]) -> T:
-        return compile() if jax.process_count() > 1 else self.stop.wait_for(compile)
+    def _compiled(self, function: Callable[[], T]) -> T:
+        return function() if jax.process_count() > 1 else self.stop.wait_for(function)
 
     def _interruptible(self) -> Any:
         """One process of several must not leave alone: it tells the others with its next batch."""

@@ -89,15 +89,13 @@ def connect(coordinator: str, num_processes: int | None, process_id: int | None)
         return
     if num_processes is None or process_id is None:
         raise InputError('--coordinator=HOST:PORT also needs --num_processes and --process_id')
-    jax.distributed.initialize(
-        coordinator, num_processes, process_id, heartbeat_timeout_seconds=30
-    )
+    jax.distributed.initialize(coordinator, num_processes, process_id, heartbeat_timeout_seconds=30)
 
 
 def _cache_compilations() -> None:
     """Compiles each program once per machine, unless the environment says where or not at all."""
     import jax
 
-    if jax.config.jax_compilation_cache_dir is None:
+    if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
         home = pathlib.Path(os.environ.get('XDG_CACHE_HOME', pathlib.Path.home() / '.cache'))
         jax.config.update('jax_compilation_cache_dir', str(home / 'phijax' / 'xla'))

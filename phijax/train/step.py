@@ -1,7 +1,6 @@
 """One update: gradients of a batch in microbatches, and the state after it."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -52,12 +51,18 @@ class Layout(NamedTuple):
 
 
 class Program(NamedTuple):
-    """The functions of a run, ready to be compiled, and where their arrays live."""
+    """The jitted functions of a run, and where their arrays live.
+
+    Attributes:
+        init: `() -> state`.
+        update: `(state, batch) -> (state, metrics)`; the state that it is given is gone.
+        evaluate: `(params, batch) -> (nats, tokens)`, both sums.
+    """
 
     layout: Layout
-    init: Callable[[], State]
-    update: Callable[[State, losses.Batch], tuple[State, dict[str, jax.Array]]]
-    evaluate: Callable[[Any, losses.Batch], tuple[jax.Array, jax.Array]]
+    init: Any
+    update: Any
+    evaluate: Any
 
 
 def abstract_state(recipe: Recipe) -> State:

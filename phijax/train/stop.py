@@ -80,7 +80,7 @@ class Stop:
         def run() -> None:
             try:
                 results.append(function(*args))
-            except BaseException as error:  # handed to the caller below
+            except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
                 errors.append(error)
 
         thread = threading.Thread(target=run, daemon=True)
@@ -92,7 +92,7 @@ class Stop:
             raise errors[0]
         return results[0]
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self.requested:
             os._exit(128 + number)
         self.signal = number

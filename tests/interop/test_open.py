@@ -42,11 +42,9 @@ def step_of(path):
     kernel = params['embed']['kernel']
     assert {type(x) for x in jax.tree.leaves(params)} == {np.ndarray}
     return next(
-        (
-            s
-            for s in (5, 10, 15)
-            if np.array_equal(kernel, tiny.randomised(CONFIG, s)['embed']['kernel'])
-        )
+        s
+        for s in (5, 10, 15)
+        if np.array_equal(kernel, tiny.randomised(CONFIG, s)['embed']['kernel'])
     )
 
 
@@ -71,7 +69,7 @@ def test_best_without_a_known_loss_is_the_last(tmp_path):
 def test_one_checkpoint_of_a_run(run):
     assert step_of(run / 'checkpoints' / '00000005') == 5
     assert step_of(str(run / 'checkpoints' / '00000010')) == 10
-    with pytest.raises(FileNotFoundError, match='no checkpoint of step 11.*5, 10, 15'):
+    with pytest.raises(FileNotFoundError, match=r'no checkpoint of step 11.*5, 10, 15'):
         interop.open(run / 'checkpoints' / '00000011')
 
 

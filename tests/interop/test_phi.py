@@ -5,7 +5,6 @@ import dataclasses
 import pytest
 
 from phijax import models
-from phijax.errors import InputError
 from phijax.interop import phi
 from phijax.interop.fields import Fields
 from phijax.models.configs import PhiConfig

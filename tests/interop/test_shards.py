@@ -137,7 +137,7 @@ def test_an_index_names_files_beside_it(sharded, path):
     outside = sharded.parent / 'outside.safetensors'
     shutil.copy(sharded / 'model-00001-of-00003.safetensors', outside)
     place(sharded, 'lm_head.bias', lambda _: path)
-    with pytest.raises(InputError, match='must name .safetensors files beside it'):
+    with pytest.raises(InputError, match=r'must name .safetensors files beside it'):
         huggingface.load(sharded)
 
 

@@ -1,4 +1,4 @@
-"""Golden logits: those that ship, a comparison with them, and the command line of all of interop."""
+"""Golden logits: those that ship, a comparison with them, and the commands."""
 
 import json
 
