@@ -1,6 +1,7 @@
 """The door of every command: flags in, exit code out, and no traceback for a typo."""
 
 import difflib
+import itertools
 import logging
 import pathlib
 import sys
@@ -69,7 +70,7 @@ def _check_config_file(argv: list[str]) -> None:
 
 def _config_path(argv: list[str]) -> str | None:
     """The value of the flag, written `--config=FILE` or `--config FILE`; None without one."""
-    for argument, after in zip(argv[1:], [*argv[2:], ''], strict=True):
+    for argument, after in itertools.pairwise([*argv[1:], '']):
         name, equals, value = argument.partition('=')
         if name in ('--config', '-config'):
             return value if equals else after

@@ -55,6 +55,14 @@ def asset() -> Callable[[str], pathlib.Path]:
     return directory
 
 
+@pytest.fixture(scope='session')
+def tokens(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The directory of a few thousand tokens of two sources."""
+    from tests.train import tiny
+
+    return tiny.tokenise(tmp_path_factory.mktemp('data'))
+
+
 @pytest.fixture
 def start_command() -> Iterator[Callable[..., subprocess.Popen]]:
     """`start_command('phijax.train', '--config=…')`: a running `python -m` from the checkout.

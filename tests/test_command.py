@@ -28,11 +28,14 @@ FLAGS = [
     ('--coordinator=localhost:1', '--coordinator=HOST:PORT also needs --num_processes and --pro'),
 ]
 FILES = [
-    ((), '--config is needed: there are configs/quickstart.py'),
-    (('--config=configs/phi9.py',), "no config file 'configs/phi9.py': there are configs/quick"),
-    (('--config', 'configs/phi9.py'), "no config file 'configs/phi9.py': there are configs/quick"),
-    (('--config=',), "no config file '': there are configs/quickstart.py"),
-    (('--config=configs',), "no config file 'configs': there are configs/quickstart.py"),
+    ((), '--config is needed: there are configs/phi1.py'),
+    (('--config=configs/phi9.py',), "no config file 'configs/phi9.py': there are configs/phi1.py"),
+    (
+        ('--config', 'configs/phi9.py'),
+        "no config file 'configs/phi9.py': there are configs/phi1.py",
+    ),
+    (('--config=',), "no config file '': there are configs/phi1.py"),
+    (('--config=configs',), "no config file 'configs': there are configs/phi1.py"),
     (('--config=tests/train/tiny.py:small',), 'tests/train/tiny.py:small: '),
     (('--config=configs/tokenize/stdlib.py:small',), "stdlib.py has no variant 'small'"),
     (('--config=phijax/errors.py',), "errors.py cannot be used: AttributeError: module 'config_"),

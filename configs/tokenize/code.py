@@ -3,8 +3,8 @@
     python -m phijax.data.tokenize --config=configs/tokenize/code.py --workdir=data/code \
         --config.sources.code.paths="('src/**/*.py', 'notes/*.md', 'rows/*.parquet')"
 
-Expected: 2 to 3 MB/s on 2 cores. `--config.tokenizer=microsoft/phi-2` (when online), or a directory
-with a tokenizer, takes that one instead of training one.
+Expected: 2 to 3 MB of text a second on 2 cores. `--config.tokenizer=microsoft/phi-2` (online), or
+the path of a tokenizer, takes that one instead of training one.
 Source: our choice.
 """
 

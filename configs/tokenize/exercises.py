@@ -2,8 +2,8 @@
 
     python -m phijax.data.tokenize --config=configs/tokenize/exercises.py --workdir=data/exercises
 
-Expected: 180M tokens of 880K exercises, in a minute a core; 0.5 GB of disk. Microsoft's own were
-not released: put Parquet or JSONL files with a column `text` below corpora/exercises.
+Expected: 180M tokens of 880K exercises, in 6 core-minutes; 0.5 GB of disk. Microsoft's own
+were not released: put Parquet or JSONL files with a column `text` below corpora/exercises.
 Source: arXiv:2306.11644, sec. 2.2. Open: the held-out share, our choice.
 """
 

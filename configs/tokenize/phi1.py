@@ -4,8 +4,10 @@
     python -m phijax.data.tokenize --config=configs/tokenize/phi1.py --workdir=data/phi1
 
 The Stack is gated: accept its terms at https://huggingface.co/datasets/bigcode/the-stack-dedup
-first. Expected: more than 35M documents and 35B tokens; at 0.85M tokens/s a core, 12 core-hours,
-and 300 GB of disk. Variant `smoke` streams 10 MB of each.
+first.
+
+Expected: more than 35M documents and 35B tokens; at 0.5M tokens/s a core, 20 core-hours, and
+300 GB of disk. Variant `smoke` streams 10 MB of each.
 Source: arXiv:2306.11644, sec. 2.1. The hub's copy of StackOverflow is our choice.
 """
 

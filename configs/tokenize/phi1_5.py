@@ -2,7 +2,7 @@
 
     python -m phijax.data.tokenize --config=configs/tokenize/phi1_5.py --workdir=data/phi1_5
 
-Expected: 30B tokens (`full`) or 100B; at 0.85M tokens/s a core, 10 or 33 core-hours, and 60 or 200
+Expected: 30B tokens (`full`) or 100B; at 0.5M tokens/s a core, 17 or 56 core-hours, and 60 or 200
 GB of disk. Microsoft's synthetic textbooks were not released: put Parquet or JSONL files with a
 column `text` below corpora/textbooks, phi-1's data below corpora/code, and filtered web text (88B
 tokens of RefinedWeb; configs/tokenize/web.py fetches it unfiltered) below corpora/web.

@@ -3,7 +3,7 @@
     pip install 'phijax[hf]'
     python -m phijax.data.tokenize --config=configs/tokenize/web.py --workdir=data/web
 
-Expected: streams until 400 GB of text, about 90B tokens: at 0.85M tokens/s a core, 30 core-hours,
+Expected: streams until 400 GB of text, about 90B tokens: at 0.5M tokens/s a core, 50 core-hours,
 and 500 GB of disk. Variant `smoke` streams 10 MB.
 Source: arXiv:2309.05463, sec. 2.2. The amount of text before the filter is our choice.
 """

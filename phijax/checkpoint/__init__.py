@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from phijax.checkpoint.directory import lock, preflight
 from phijax.checkpoint.errors import CheckpointError, SaveFailed, WorkdirLocked
-from phijax.checkpoint.manifest import FORMAT, read_metadata, steps, verify
+from phijax.checkpoint.manifest import FORMAT, num_bytes, read_metadata, steps, verify
 
 if TYPE_CHECKING:
     from phijax.checkpoint.checkpointer import Checkpointer, restore_params

@@ -13,9 +13,11 @@ from phijax.errors import InputError
 from phijax.models import arithmetic
 from phijax.train import closing, door, metrics, step
 from phijax.train.recipe import Recipe, to_dict
-from phijax.train.run import Run
+from phijax.train.run import Diverged, Run
 from phijax.train.step import Program, State
 from phijax.train.stop import Stop, Stopped
+
+FAILED = 1
 
 
 def train(recipe: Recipe, workdir: pathlib.Path, *, profile: bool = False, wandb: str = '') -> int:
@@ -27,15 +29,14 @@ def train(recipe: Recipe, workdir: pathlib.Path, *, profile: bool = False, wandb
 
     Returns:
         the process's exit code: 0 at the end of the run; 143 or 130 when a signal ended it early,
-        with a checkpoint of where it was; 1 when the last checkpoint could not be written.
+        with a checkpoint of where it was; 1 when the last checkpoint could not be written, or
+        when `max_skips` updates in a row were skipped.
 
     Raises:
         InputError: something that the run needs is missing or does not fit.
-        run.Diverged: `max_skips` updates in a row were skipped.
         checkpoint.CheckpointError: there are checkpoints, and none of them is good.
     """
     door.check(recipe, workdir)
-    workdir.mkdir(parents=True, exist_ok=True)
     stop = Stop()
     alone = checkpoint.lock(workdir) if jax.process_index() == 0 else contextlib.nullcontext()
     with stop.handling(), alone:
@@ -44,13 +45,14 @@ def train(recipe: Recipe, workdir: pathlib.Path, *, profile: bool = False, wandb
         except Stopped:
             return stop.exit_code
         except checkpoint.SaveFailed:  # the checkpointer has said which and why
-            return 1
+            return FAILED
 
 
 def _train(recipe: Recipe, workdir: pathlib.Path, stop: Stop, profile: bool, wandb: str) -> int:
     leader = jax.process_index() == 0
     directory = _data(recipe, workdir, stop)
     mesh = partitioning.make_mesh(recipe.mesh.shape(len(jax.devices())))
+    asked = recipe
     recipe = dataclasses.replace(recipe, model=for_platform(recipe.model, mesh))
     program = step.make(recipe, mesh)
     checkpointer = checkpoint.Checkpointer(
@@ -62,7 +64,7 @@ def _train(recipe: Recipe, workdir: pathlib.Path, stop: Stop, profile: bool, wan
     state = begin(recipe, program, checkpointer, packing.manifest(directory)['digest'], stop)
     start = int(state.step)
     if leader:
-        door.write_config(recipe, workdir)
+        door.write_config(asked, workdir)
         shutil.copytree(directory / 'tokenizer', workdir / 'tokenizer', dirs_exist_ok=True)
     meter = _meter(recipe, mesh, start)
     writer = metrics.Writer(
@@ -81,6 +83,9 @@ def _train(recipe: Recipe, workdir: pathlib.Path, stop: Stop, profile: bool, wan
             run.steps(workdir / 'profile' if profile else None)
         except Stopped:
             pass  # `stop.requested` says so below; the state is whole between two steps
+        except Diverged as error:
+            writer.warn(str(error))
+            return FAILED
         run.save()
         if run.wait() and not stop.requested:
             closing.close(run, workdir)
@@ -112,12 +117,21 @@ def begin(
                 f'{data_digest}; use the old data, or start a new workdir with init_from'
             )
         return state
-    state = stop.wait_for(program.init)
-    if not recipe.init_from:
+    params = _starting_params(recipe)
+    # One process of several must not leave alone.
+    state = program.init() if jax.process_count() > 1 else stop.wait_for(program.init)
+    if params is None:
         return state
+    return dataclasses.replace(state, params=jax.device_put(params, program.layout.state.params))
+
+
+def _starting_params(recipe: Recipe) -> models.Params | None:
+    """The parameters of `init_from`, on the host; None without it."""
+    if not recipe.init_from:
+        return None
     config, params, _ = interop.open(recipe.init_from)
     door.check_start(recipe, config)
-    return dataclasses.replace(state, params=jax.device_put(params, program.layout.state.params))
+    return params
 
 
 def for_platform(config: models.Config, mesh: jax.sharding.Mesh) -> models.Config:

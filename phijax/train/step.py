@@ -153,7 +153,7 @@ def _update(
     nats, count, gradients = _gradients(recipe, layout, parts, state, rows, key)
     mean = recipe.tokens_per_step / (count * state.loss_scale)
     gradients = jax.tree.map(lambda g: g * mean, gradients)
-    norm = optax.global_norm(gradients)
+    norm = optax.tree.norm(gradients)
     finite = jnp.isfinite(norm) & jnp.isfinite(nats)
     updates, opt_state = transform.update(gradients, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)

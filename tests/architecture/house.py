@@ -17,7 +17,7 @@ REPEATED_LINES = 10
 
 MEDIAN_LINES = 8
 LONG_LINES = 35
-MANY_BRANCHES = 5
+MANY_BRANCHES = 6
 SOURCE_LINES = 125
 
 # The block of one family of models; what families share is elsewhere.

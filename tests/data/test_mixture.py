@@ -224,6 +224,14 @@ def test_settings_that_cannot_be(directory, changes, message):
         batches(directory, 1, **changes)
 
 
+def test_one_window_is_enough_to_train(directory):
+    tokens = packing.Windows(directory, 'a', 'train', LENGTH).tokens
+    (batch,) = batches(directory, 1, length=tokens - 1, batch_size=1)
+    assert batch['segments'].all()
+    with pytest.raises(InputError, match=f'a/train has {tokens} tokens'):
+        batches(directory, 1, length=tokens)
+
+
 def test_missing_data_is_told_with_its_command(tmp_path):
     with pytest.raises(MissingDataError, match=r'python -m phijax\.data\.tokenize'):
         mixture.stream(tmp_path, {'a': 1}, length=8, batch_size=1, seed=0)

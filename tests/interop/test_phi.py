@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from phijax import models
-from phijax.interop import phi
+from phijax.interop import layout, phi
 from phijax.interop.fields import Fields
 from phijax.models.configs import PhiConfig
 from tests.models import tiny
@@ -178,7 +178,7 @@ def test_defaults():
         ('phi', {'rope_parameters': {'rope_type': 'yarn', 'factor': 2.0}}, "rope_type 'yarn'"),
         ('phi', {'rope_parameters': {'factor': 2.0}}, r'factor 2\.0 is not supported.*no value'),
         ('phi', {'rope_scaling': 3}, 'rope_scaling must be an object, got 3'),
-        ('phi', {'partial_rotary_factor': 0.06}, 'rotary_dim must be even'),
+        ('phi', {'partial_rotary_factor': 0.04}, 'rotary_dim must be even'),
         ('phi', {'num_attention_heads': 0}, 'num_heads must be positive'),
         ('phi', {'num_key_value_heads': 5}, 'num_kv_heads must divide'),
         ('phi', {'hidden_size': None}, 'hidden_size is missing'),
@@ -226,8 +226,6 @@ def test_the_rotary_factor_gives_back_every_size():
 
 
 def test_tables_name_every_parameter():
-    from phijax.interop import layout
-
     everything = tiny.config(qk_layernorm=True)
     assert layout.covers(everything, phi.FAMILY.names[0])
     for names in phi.FAMILY.names:

@@ -111,7 +111,7 @@ def sharded(copy_of):
     directory = copy_of('plain')
     config, params = huggingface.load(directory)
     target = directory.with_name('sharded')
-    huggingface.save(config, params, target, max_shard_bytes=60_000)
+    huggingface.save(config, params, target, max_shard_bytes=100_000)
     return target
 
 

@@ -94,6 +94,18 @@ def test_blocks_of_their_real_size():
     )
 
 
+@pytest.mark.parametrize(
+    ('length', 'block'), [(1, 64), (64, 64), (65, 64), (1024, 64), (1025, 65), (2048, 128)]
+)
+def test_blocks_grow_with_long_rows(length, block):
+    assert attention.block_length(length) == block
+    spans = attention._spans(length, None)
+    assert spans[0][:2] == (0, min(block, length))
+    assert spans[-1][1] == length
+    assert [span[0] for span in spans[1:]] == [span[1] for span in spans[:-1]]
+    assert len(spans) <= 16
+
+
 def test_hidden_scores_are_never_computed():
     query, key, value, _ = draw(3 * attention.BLOCK, (1, 1, 8))
     text = str(jax.make_jaxpr(functools.partial(attend, mask=Mask()))(query, key, value))

@@ -40,7 +40,7 @@ def _draw(seed):
     torch.manual_seed(seed)
     for parameter in model.parameters():
         parameter.data.normal_(0, 0.2)
-    length = int(random.integers(2, 200))
+    length = int(random.integers(2, 150))
     return model, random.integers(config.vocab_size, size=(2, length))
 
 

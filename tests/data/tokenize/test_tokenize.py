@@ -10,7 +10,7 @@ from phijax.data import document, tokenize, tokenizer
 from phijax.data.errors import MissingDataError
 from phijax.data.tokenize import Config, Files
 from phijax.data.tokenize.files import lock
-from phijax.data.tokenize.shards import split_of
+from phijax.data.tokenize.shards import dtype_of, split_of
 from phijax.errors import InputError
 from tests.data.conftest import make_text, write_rows
 
@@ -203,6 +203,19 @@ def test_equal_texts_of_two_sources_are_on_the_same_side(rows, small_tokenizer, 
     one, two = (documents_of(tmp_path / 'out', source) for source in ('one', 'two'))
     assert set(one['heldout']) == set(two['heldout']) - {'and one more'}
     assert not set(one['heldout']) & set(two['train'])
+
+
+def test_ids_are_kept_in_the_narrowest_type():
+    assert [dtype_of(size) for size in (2, 1 << 16, (1 << 16) + 1)] == ['<u2', '<u2', '<u4']
+
+
+def test_the_longest_document_that_is_kept(config, tmp_path):
+    longest = max(len(text.encode()) for text in TEXTS)
+    exact = dataclasses.replace(config, max_document_bytes=longest)
+    assert tokenize.run(exact, tmp_path / 'a')['sources']['code']['documents']['dropped'] == {}
+    short = dataclasses.replace(config, max_document_bytes=longest - 1)
+    dropped = tokenize.run(short, tmp_path / 'b')['sources']['code']['documents']['dropped']
+    assert list(dropped) == ['too_large']
 
 
 def test_the_heldout_fraction_is_met_and_grows():
