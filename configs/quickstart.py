@@ -22,7 +22,7 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
     smoke = {'full': False, 'smoke': True}[variant]
     config = ml_collections.ConfigDict()
     config.name = 'quickstart'
-    config.num_steps = 40 if smoke else 800
+    config.num_steps = 40 if smoke else 600
     config.batch_size = 8
     config.seed = 0
     config.init_from = ''
@@ -53,5 +53,5 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
     adam = {'b1': 0.9, 'b2': 0.95, 'eps': 1e-8, 'clip_norm': 1.0}
     config.optimizer = rates | steps | adam
     config.mesh = {'data': -1, 'fsdp': 1, 'tensor': 1, 'layout': 'zero3', 'rows_per_device': 64}
-    config.checkpoints = {'every': 400, 'keep': 2, 'keep_every': 0, 'select': 'last'}
+    config.checkpoints = {'every': 300, 'keep': 2, 'keep_every': 0, 'select': 'last'}
     return config

@@ -60,6 +60,8 @@ class Run:
 
     def steps(self, profile_to: pathlib.Path | None = None) -> None:
         """Updates the state up to the run's last step, or until a signal."""
+        if self._owes_evaluation():
+            self.evaluate()
         batches = self._batches()
         first = self.step
         while self.step < self.recipe.num_steps and not self._told_to_stop():
@@ -179,11 +181,21 @@ class Run:
             )
 
     def _evaluate_and_save(self) -> None:
-        recipe, last = self.recipe, self.step == self.recipe.num_steps
-        if last or (recipe.evaluate_every and self.step % recipe.evaluate_every == 0):
+        if self._evaluation_is_due():
             self.evaluate()
-        if last or self.step % recipe.checkpoints.every == 0:
+        last = self.step == self.recipe.num_steps
+        if last or self.step % self.recipe.checkpoints.every == 0:
             self.save()
+
+    def _evaluation_is_due(self) -> bool:
+        every = self.recipe.evaluate_every
+        return self.step == self.recipe.num_steps or bool(every and self.step % every == 0)
+
+    def _owes_evaluation(self) -> bool:
+        """Whether a signal came before the evaluation of the step that this run goes on from."""
+        if self.step == 0 or not self._evaluation_is_due():
+            return False
+        return checkpoint.read_metadata(self.checkpointer.directory, self.step)['metric'] is None
 
     def _report_saved(self) -> None:
         """Says so once the last save is safe."""

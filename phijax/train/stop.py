@@ -1,8 +1,10 @@
 """Stopping a run from outside: SIGTERM and Ctrl-C save and end it, a second signal forces."""
 
+import atexit
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -84,6 +86,7 @@ class Stop:
                 errors.append(error)
 
         thread = threading.Thread(target=run, daemon=True)
+        atexit.register(self._leave, thread)
         with self.interruptible():
             thread.start()
             while thread.is_alive():
@@ -91,6 +94,13 @@ class Stop:
         if errors:
             raise errors[0]
         return results[0]
+
+    def _leave(self, thread: threading.Thread) -> None:
+        """Ends the process at once if the thread still runs: Python would crash under it."""
+        if thread.is_alive():
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(self.exit_code)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self.requested:

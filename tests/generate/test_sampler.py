@@ -105,6 +105,12 @@ def test_seed_and_stream_decide_what_is_drawn(params):
     ]
 
 
+def test_every_place_of_every_row_is_drawn_anew(params):
+    even = params | {'head': jax.tree.map(np.zeros_like, params['head'])}
+    rows = generate.generate(CONFIG, even, [PROMPTS[0]] * 4, max_new_tokens=NEW, temperature=1.0)
+    assert len({token for row in rows for token in row}) > 30  # of 48 from 320, 45 expected
+
+
 def test_what_follows_goes_on_the_same_from_a_longer_prompt(params):
     options = {'temperature': 1.0, 'seed': 5, 'streams': [2]}
     whole = generate.generate(CONFIG, params, [PROMPTS[3]], max_new_tokens=10, **options)[0]
@@ -235,6 +241,26 @@ def test_complete_turns_text_into_text(params, tokenizer):
     )
     assert texts == [tokenizer.decode(row) for row in rows]
     assert any(texts)
+
+
+class Numerals:
+    """A tokenizer whose text is its ids, and whose end of text is not the first of them."""
+
+    vocab_size = 320
+    end_of_text = 301
+
+    def encode(self, text):
+        return [int(numeral) for numeral in text.split()]
+
+    def decode(self, ids):
+        return ' '.join(map(str, ids))
+
+
+def test_an_empty_prompt_starts_a_document_and_the_end_of_text_ends_it(params):
+    [row] = generate.generate(CONFIG, params, [[301]], max_new_tokens=NEW, end_of_text=301)
+    assert row
+    texts = generate.complete(CONFIG, params, Numerals(), ['', '301'], max_new_tokens=NEW)
+    assert texts == [Numerals().decode(row)] * 2
 
 
 def test_complete_passes_options_on(params, tokenizer):

@@ -9,10 +9,10 @@ import pytest
 from phijax import models
 from phijax.models import arithmetic
 
-# Wide heads keep the work that is not a product small; two blocks of queries, one short.
+# Wide heads keep the work that is not a product small; three blocks of queries, one short.
 TINY = {
     'vocab_size': 512,
-    'embed_dim': 256,
+    'embed_dim': 128,
     'num_layers': 3,
     'num_heads': 4,
     'num_kv_heads': 2,
@@ -20,7 +20,7 @@ TINY = {
     'mlp_dim': 256,
     'rotary_dim': 64,
 }
-BATCH, LENGTH = 2, 192
+BATCH, LENGTH = 2, 160
 
 
 def _tiny(**overrides):
@@ -92,11 +92,17 @@ def test_flops_of_a_step_are_six_per_parameter_and_token_plus_attention():
     )
 
 
-@pytest.mark.parametrize(('program', 'training'), [(_forward, False), (_gradient, True)])
-def test_executed_flops_are_those_xla_counts_in_an_unrolled_program(program, training):
+def test_executed_flops_are_those_xla_counts_in_an_unrolled_forward_pass():
+    config = _tiny(num_layers=2, unroll=2)
+    expected = arithmetic.executed_flops(config, BATCH, LENGTH, training=False)
+    assert _measured(config, _forward) == pytest.approx(expected, rel=0.02)
+
+
+def test_executed_flops_are_those_xla_counts_in_an_unrolled_gradient():
+    # So wide that the scores, which XLA does not compute a second time here, are a small part.
     config = _tiny(num_layers=2, unroll=2, embed_dim=2048)
-    expected = arithmetic.executed_flops(config, BATCH, LENGTH, training=training)
-    assert _measured(config, program) == pytest.approx(expected, rel=0.02)
+    expected = arithmetic.executed_flops(config, BATCH, LENGTH)
+    assert _measured(config, _gradient) == pytest.approx(expected, rel=0.02)
 
 
 @pytest.mark.parametrize('remat', ['none', 'dots', 'full'])
@@ -106,7 +112,7 @@ def test_executed_flops_are_those_xla_counts_in_a_scanned_gradient(remat):
     one_layer = _tiny(num_layers=1, remat=remat)
     expected = arithmetic.executed_flops(one_layer, BATCH, LENGTH)
     product = arithmetic._attention_product(one_layer, BATCH * arithmetic._computed_pairs(LENGTH))
-    assert product > 0.03 * expected  # so that one product more or less shows
+    assert product > 0.04 * expected  # so that one product more or less shows
     assert measured == pytest.approx(expected, rel=0.02)
 
 

@@ -64,7 +64,7 @@ def _without(name):
         (lambda: models.config('phi1_smal'), r"'phi1_smal'.*phi1_small.*did you mean 'phi1_small'"),
         (lambda: models.config('gpt2'), r"'gpt2' is not one of phi1_small, phi1, phi1_5, phi2$"),
         (lambda: models.config('phi1', num_layer=2), "did you mean 'num_layers'"),
-        (lambda: models.from_dict(_without('family')), 'family None is not one of phi'),
+        (lambda: models.from_dict(_without('family')), 'family .*None.* is not one of phi'),
         (lambda: models.from_dict(_without('head_dim')), 'also needs head_dim'),
         (lambda: models.from_dict({'family': 'phy'}), "'phy'.*did you mean 'phi'"),
         (lambda: models.from_dict({'family': 'phi'}), 'vocab_size, embed_dim, num_layers'),

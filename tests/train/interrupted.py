@@ -6,10 +6,12 @@ The moments are those of `MOMENTS`; everything but the signals is the real comma
 """
 
 import functools
+import os
 import runpy
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -66,7 +68,7 @@ def while_evaluating(number: int, strike: Callable[[], None]) -> None:
 
 
 def while_compiling(number: int, strike: Callable[[], None]) -> None:
-    """When a compilation has begun in its thread, counted from 1 in this process."""
+    """When a compilation has begun, counted from 1 in this process, that takes for ever."""
     calls = 0
 
     def wait_for(wait: Callable, self: Any, function: Callable, *args: Any) -> Any:
@@ -74,7 +76,13 @@ def while_compiling(number: int, strike: Callable[[], None]) -> None:
         calls += 1
         if calls != number:
             return wait(self, function, *args)
-        return wait(self, lambda: (strike(), function(*args)))
+
+        def compile_for_ever() -> None:
+            strike()
+            while True:
+                function(*args)
+
+        return wait(self, compile_for_ever)
 
     wrap(stop.Stop, 'wait_for', wait_for)
 
@@ -119,7 +127,8 @@ def main() -> None:
 
     def strike() -> None:
         for each in signals.split(','):
-            signal.raise_signal(signal.Signals[each])
+            os.kill(os.getpid(), signal.Signals[each])
+            time.sleep(0.01)  # each is handled before the next comes
 
     MOMENTS[name](int(number), strike)
     sys.argv[1:3] = []
