@@ -119,7 +119,7 @@ def test_without_a_good_checkpoint_nothing_starts(copy: pathlib.Path, train: Tra
     before = (copy / 'metrics.jsonl').read_bytes()
     flip(copy, 15)
     flip(copy, 20)
-    with pytest.raises(checkpoint.CheckpointError, match='no checkpoint in .* can be used'):
+    with pytest.raises(checkpoint.CheckpointError, match=r'no checkpoint in .* can be used'):
         train(copy)
     assert (copy / 'metrics.jsonl').read_bytes() == before
 
