@@ -141,20 +141,20 @@ def test_end_of_text_in_the_prompt_or_first_is_no_special_case(params, greedy):
         ) == [expected]
 
 
-def test_decoding_stops_when_every_row_has_ended(params, greedy):
-    tokens, lengths = sampler._pad(CONFIG, PROMPTS[:3], NEW)
-    assert len(tokens) == 4  # one row of padding, which must not keep the loop going
-    first = np.int32(greedy[0][0])
+def test_decoding_stops_when_every_row_has_ended(params, greedy, monkeypatch):
+    decode, steps = sampler._decode, []
 
-    def steps(end):
-        drawing = sampler.Drawing(
-            sampler._keys(0, range(3), 4), np.float32(0), np.float32(1), np.int32(320), end
-        )
-        rows = sampler._prefill(CONFIG, params, tokens, lengths * [1, 0, 0, 0], 16)
-        return int(sampler._decode(CONFIG, params, rows, drawing, NEW).cache['index'][0]) - 4
+    def counted(config, params, rows, *rest):
+        before = int(rows.cache['index'][0])
+        rows = decode(config, params, rows, *rest)
+        steps.append(int(rows.cache['index'][0]) - before)
+        return rows
 
-    assert steps(first) == 1
-    assert steps(np.int32(-1)) == NEW
+    monkeypatch.setattr(sampler, '_decode', counted)
+    ends = [greedy[0].index(greedy[0][4]) + 1, NEW]
+    for end in (greedy[0][4], None):  # three rows, and one of padding that must not go on
+        generate.generate(CONFIG, params, PROMPTS[:1] * 3, max_new_tokens=NEW, end_of_text=end)
+    assert steps == ends
 
 
 def test_only_ids_below_vocab_size_are_drawn(params, greedy):

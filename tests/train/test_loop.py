@@ -5,6 +5,9 @@ import errno
 import json
 import pathlib
 import re
+import shutil
+import signal
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -12,10 +15,11 @@ import jax
 import numpy as np
 import pytest
 
-from phijax import checkpoint, interop
+from phijax import checkpoint, interop, partitioning
+from phijax.checkpoint import arrays
 from phijax.errors import InputError
 from phijax.train import loop, metrics, step
-from phijax.train.stop import Stop
+from phijax.train.stop import Stop, Stopped
 from tests.train import tiny
 
 Train = Callable[..., int]
@@ -45,8 +49,6 @@ def done(tokens: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> path
 
 @pytest.fixture
 def copy(done: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
-    import shutil
-
     return shutil.copytree(done, tmp_path / 'copy')
 
 
@@ -131,19 +133,14 @@ def test_second_writer_is_refused(copy: pathlib.Path, train: Train) -> None:
     assert (copy / 'metrics.jsonl').read_bytes() == before
 
 
-def test_other_data_are_refused(copy: pathlib.Path, train: Train, tmp_path: pathlib.Path) -> None:
-    manifest = json.loads(
-        (
-            pathlib.Path(json.loads((copy / 'config.json').read_text())['data']['directory'])
-            / 'manifest.json'
-        ).read_text()
-    )
-    other = tmp_path / 'other'
-    other.mkdir()
-    (other / 'manifest.json').write_text(json.dumps(manifest | {'digest': 'abc'}))
+def test_other_data_are_refused(
+    copy: pathlib.Path, tokens: pathlib.Path, train: Train, tmp_path: pathlib.Path
+) -> None:
+    manifest = json.loads((tokens / 'manifest.json').read_text())
+    (tmp_path / 'manifest.json').write_text(json.dumps(manifest | {'digest': 'abc'}))
     answer = f'was trained on data {manifest["digest"]}, those of this run are abc'
     with pytest.raises(InputError, match=answer):
-        train(copy, **{'data.directory': str(other)})
+        train(copy, **{'data.directory': str(tmp_path)})
 
 
 def test_longer_run_goes_on_as_if_it_had_been_longer_from_the_start(
@@ -165,8 +162,6 @@ def test_run_starts_from_the_parameters_of_another(
     done: pathlib.Path, tokens: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     recipe = tiny.make(init_from=str(done), **{'data.directory': str(tokens)})
-    from phijax import partitioning
-
     program = step.make(recipe, partitioning.make_mesh((8, 1, 1)))
     with checkpoint.Checkpointer(tmp_path) as checkpointer:
         state = loop.begin(recipe, program, checkpointer, 'any', Stop())
@@ -206,10 +201,6 @@ def test_disk_that_is_full_does_not_end_the_run(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The checkpoints before stay, the records are written, and the exit code tells."""
-    import shutil
-
-    from phijax.checkpoint import arrays
-
     shutil.rmtree(copy / 'checkpoints' / '00000020')
 
     def refuse(*_: object) -> None:
@@ -230,13 +221,19 @@ def test_platform_changes_the_run_and_not_its_config(
     train: Train, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or a run in float16 on a TPU, which computes in bfloat16, could not go on."""
-    monkeypatch.setattr(
-        loop, 'for_platform', lambda config, _: dataclasses.replace(config, dtype='bfloat16')
-    )
-    half = {'model.dtype': 'float16', 'num_steps': 4}
-    assert train(tmp_path, **half) == 0
-    assert json.loads((tmp_path / 'config.json').read_text())['model']['dtype'] == 'float16'
-    assert train(tmp_path, **half) == 0
+    narrow = dataclasses.replace(tiny.make().model, dtype='bfloat16')
+    monkeypatch.setattr(loop, 'for_platform', lambda config, mesh: narrow)
+
+    def stopped(run: Any) -> None:
+        assert run.recipe.model == narrow
+        signal.raise_signal(signal.SIGTERM)
+        raise Stopped
+
+    monkeypatch.setattr(loop.Run, 'compile', stopped)
+    for _ in range(2):
+        assert train(tmp_path, **{'model.dtype': 'float16'}) == 143
+        assert json.loads((tmp_path / 'config.json').read_text())['model']['dtype'] == 'float16'
+    assert checkpoint.steps(tmp_path / 'checkpoints') == [0]
 
 
 @pytest.mark.parametrize(
@@ -254,13 +251,7 @@ def test_platform_changes_the_run_and_not_its_config(
 def test_model_has_what_its_hardware_is_best_at(
     platform: str, changes: dict[str, Any], expected: dict[str, Any]
 ) -> None:
-    class Device:
-        pass
-
-    Device.platform = platform
-
-    class Mesh:
-        devices = np.array([Device()])
-
+    device = types.SimpleNamespace(platform=platform)
+    mesh = types.SimpleNamespace(devices=np.array([device]))
     config = dataclasses.replace(tiny.make().model, **changes)
-    assert loop.for_platform(config, Mesh()) == dataclasses.replace(config, **expected)
+    assert loop.for_platform(config, mesh) == dataclasses.replace(config, **expected)
