@@ -91,7 +91,9 @@ def hidden(
         return (constrain.get()(x, 'btd'), cache), None
 
     if config.remat != 'none':
-        layer = jax.checkpoint(layer, policy=_POLICIES[config.remat], prevent_cse=False)
+        # A loop's own structure keeps XLA from merging the recomputation with the forward pass.
+        merging = _unroll(config) > 1
+        layer = jax.checkpoint(layer, policy=_POLICIES[config.remat], prevent_cse=merging)
     x = constrain.get()(ends.embed(tokens), 'btd')
     x = dropout(x, config.embed_dropout, fold_in(key, config.num_layers))
     stack = (jnp.arange(config.num_layers), params['blocks'])

@@ -39,7 +39,7 @@ def select(run: Run, workdir: pathlib.Path) -> int:
     """
     wanted, steps = run.recipe.checkpoints.select, run.checkpointer.steps()
     if wanted == 'best':
-        step = min(steps, key=lambda step: _metric(workdir, step))
+        step = min(steps, key=lambda step: (_metric(workdir, step), -step))
     else:
         step = steps[-1] if wanted == 'last' else int(wanted)
     text = json.dumps({'step': step, 'rule': wanted})
@@ -58,7 +58,7 @@ def next_commands(workdir: pathlib.Path) -> list[str]:
 
 def _metric(workdir: pathlib.Path, step: int) -> float:
     metric = checkpoint.read_metadata(workdir / 'checkpoints', step)['metric']
-    return math.inf if metric is None else metric
+    return math.inf if metric is None or math.isnan(metric) else metric
 
 
 def _report(run: Run, workdir: pathlib.Path) -> None:

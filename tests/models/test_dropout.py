@@ -33,7 +33,7 @@ def _quiet(config):
 
 def _masks(config, key, tokens):
     """What residual dropout kept in each branch of each layer, `(branch, l, b, t, d)`."""
-    x, _ = jax.jit(lambda key: models.hidden(config, _quiet(config), tokens, key=key))(key)
+    x, _ = tiny.jit(lambda key: models.hidden(config, _quiet(config), tokens, key=key))(key)
     x = np.float64(x)
     first, second = x[..., :1], x[..., 1:2]
     values = (2 * (x - second) / (first - second) - 1) * ANCHOR * (1 - RATE)
@@ -69,7 +69,9 @@ def test_embedding_dropout():
     params = jax.tree.map(jnp.zeros_like, tiny.randomised(config))
     params['embed']['kernel'] += 1
     params['final_norm']['scale'] += 1
-    run = jax.jit(lambda key: models.hidden(config, params, jnp.zeros((2, 50), jnp.int32), key=key))
+    run = tiny.jit(
+        lambda key: models.hidden(config, params, jnp.zeros((2, 50), jnp.int32), key=key)
+    )
     kept = np.asarray(run(tiny.key(0))[0]) > 0  # a row of 0 and 1 / (1 - RATE), normalised
     assert abs(kept.mean() - (1 - RATE)) < 0.03
     other = np.asarray(run(tiny.key(1))[0]) > 0
@@ -115,7 +117,7 @@ def test_no_two_places_draw_from_the_same_key(monkeypatch):
     length = 2 * BLOCK + 1
     positions = jnp.arange(length)[None]
 
-    @jax.jit
+    @tiny.jit
     def run(key):
         tables = rotary.tables(positions, config.rotary_dim, config.rope_theta)
         inputs = Inputs(jnp.int32(0), positions, tables, Mask(), None, key)

@@ -1,6 +1,7 @@
 """Small models whose every parameter is random, so that none can be dropped or swapped unseen."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -51,10 +52,15 @@ def tokens(config: models.Config, batch: int, length: int, seed: int = 0) -> jax
     return jax.numpy.asarray(random.integers(config.vocab_size, size=(batch, length)), 'int32')
 
 
+def jit(function: Callable[..., Any], **options: Any) -> Any:
+    """`jax.jit` without the optimisations of LLVM, which take most of the time of a small test."""
+    return jax.jit(function, compiler_options={'xla_backend_optimization_level': 0}, **options)
+
+
 @functools.cache
 def forward(config: models.Config) -> Any:
     """`models.apply` for `config`, compiled once per shape: `(params, tokens, ...) -> logits`."""
-    return jax.jit(lambda params, tokens, **rest: models.apply(config, params, tokens, **rest)[0])
+    return jit(lambda params, tokens, **rest: models.apply(config, params, tokens, **rest)[0])
 
 
 @functools.cache
@@ -70,7 +76,7 @@ def gradients(config: models.Config) -> Any:
         chosen = jax.numpy.take_along_axis(scores, tokens[:, 1:, None], axis=-1)
         return -chosen.mean(), logits
 
-    return jax.jit(jax.value_and_grad(loss, has_aux=True))
+    return jit(jax.value_and_grad(loss, has_aux=True))
 
 
 def assert_near(gradients: models.Params, expected: models.Params, tolerance: float) -> None:

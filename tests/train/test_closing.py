@@ -49,8 +49,14 @@ def test_rule_selects(
     tmp_path: pathlib.Path, rule: str, metrics: dict[int, float | None], step: int
 ) -> None:
     assert selected(tmp_path, rule, metrics) == step
-    opened = workdirs._selected(tmp_path / 'checkpoints', rule)
-    assert opened in (step, None if step == max(metrics) else step)
+
+
+@pytest.mark.parametrize('metrics', [{5: 3.0, 10: 1.0, 15: 2.0}, {5: 2.0, 10: 2.0, 15: None}])
+def test_selection_is_what_other_commands_open(
+    tmp_path: pathlib.Path, metrics: dict[int, float | None]
+) -> None:
+    step = selected(tmp_path, 'best', metrics)
+    assert workdirs._selected(tmp_path / 'checkpoints', 'best') == step == 10
 
 
 def test_best_is_kept_for_selection(tmp_path: pathlib.Path) -> None:

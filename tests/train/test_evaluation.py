@@ -27,11 +27,9 @@ def heldout(tokens: pathlib.Path, params: Any) -> Callable[..., dict[str, float]
     """`heldout(recipe, rows)`: the evaluation in batches of so many rows."""
 
     def run(run: recipe.Recipe, rows: int, check: Callable[[], None] = int) -> dict[str, float]:
-        within = run.data.attention == 'document'
-
         @jax.jit
         def evaluate(params: Any, batch: losses.Batch) -> Any:
-            return losses.pretraining(run.model, params, batch, within_documents=within)
+            return losses.pretraining(run.model, params, batch)
 
         return evaluation.heldout(run, tokens, params, evaluate, lambda x: x, rows, check)
 
@@ -77,14 +75,6 @@ def test_few_rows_stand_for_their_share_of_the_text(
     assert found['loss/argparse'] == pytest.approx(each[:80].mean(), rel=1e-5)
     bits = each[:80].sum() / math.log(2) / share
     assert found['bits_per_byte/argparse'] == pytest.approx(bits, rel=1e-5)
-
-
-def test_document_attention_is_evaluated_as_it_is_trained(heldout: Callable) -> None:
-    packed, document = (
-        heldout(tiny.make(evaluate_rows=16, **{'data.attention': attention}), 16)['loss']
-        for attention in ('packed', 'document')
-    )
-    assert packed != pytest.approx(document, rel=1e-3)
 
 
 def test_check_between_batches_can_end_it(heldout: Callable) -> None:

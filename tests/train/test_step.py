@@ -1,10 +1,8 @@
 """One update: the same on every mesh and in any parts, and none of it after a bad gradient."""
 
 import dataclasses
-import functools
-import pathlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -12,79 +10,13 @@ import numpy as np
 import pytest
 from jax.sharding import PartitionSpec as P
 
-from phijax import partitioning
-from phijax.data import mixture
-from phijax.train import step
+from phijax.train import losses, step
 from tests.train import tiny
+from tests.train.trial import Trial, changed
 
-# Parts of a batch have their own dropout, so that only without it are they equal to the whole.
-PLAIN = {'model.residual_dropout': 0.0}
-HALF = PLAIN | {'model.dtype': 'float16'}
-NUM_UPDATES = 3
+DROPPED = {'model.residual_dropout': 0.1}
+HALF = {'model.dtype': 'float16'}
 EVERY_STATE = ('step', 'loss_scale', 'good_steps', 'skipped', 'skipped_in_a_row')
-
-
-@dataclasses.dataclass
-class Trial:
-    """A compiled update of the tiny recipe on some mesh, and the batches it is tried on."""
-
-    program: step.Program
-    compiled: Any
-    batches: list[dict[str, np.ndarray]]
-
-    def fresh(self, **changes: float) -> step.State:
-        """A new state, with some of its numbers changed."""
-        return changed(self.program.init(), **changes)
-
-    def update(self, state: step.State, index: int = 0) -> tuple[step.State, dict[str, float]]:
-        """The state and the metrics after batch `index`."""
-        state, metrics = self.compiled(state, self.place(self.batches[index]))
-        return state, {name: float(value) for name, value in metrics.items()}
-
-    def place(self, batch: dict[str, np.ndarray]) -> dict[str, jax.Array]:
-        rows = partitioning.rows(self.program.layout.mesh)
-        return {name: jax.device_put(value, rows) for name, value in batch.items()}
-
-    @functools.cached_property
-    def run(self) -> tuple[Any, list[dict[str, float]]]:
-        """The parameters after some updates, and the metrics of each."""
-        state, metrics = self.fresh(), []
-        for index in range(NUM_UPDATES):
-            state, values = self.update(state, index)
-            metrics.append(values)
-        return jax.tree.map(np.asarray, state.params), metrics
-
-
-@pytest.fixture(scope='module')
-def trial(tokens: pathlib.Path) -> Callable[..., Trial]:
-    """`trial((2, 2, 2), **{'mesh.layout': 'zero2'})`: compiled once for all tests of the file."""
-    batches = stopped(mixture.stream(tokens, {'argparse': 1}, length=16, batch_size=16, seed=0))
-
-    @functools.cache
-    def make(shape: tuple[int, int, int], changes: tuple) -> Trial:
-        sizes = dict(zip(('mesh.data', 'mesh.fsdp', 'mesh.tensor'), shape, strict=True))
-        run = tiny.make(**PLAIN | dict(changes) | sizes)
-        mesh = partitioning.make_mesh(shape, jax.devices()[: int(np.prod(shape))])
-        program = step.make(run, mesh)
-        arrays = jax.eval_shape(lambda: batches[0])
-        compiled = program.update.lower(step.abstract_state(run), arrays).compile()
-        return Trial(program, compiled, batches)
-
-    return lambda shape=(1, 1, 1), **changes: make(shape, tuple(changes.items()))
-
-
-def stopped(stream: Iterator[dict]) -> list[dict[str, np.ndarray]]:
-    return [next(stream) | {'stop': np.zeros(16, np.int32)} for _ in range(NUM_UPDATES)]
-
-
-def changed(state: step.State, **changes: float) -> step.State:
-    values = {
-        name: jax.device_put(
-            np.asarray(value, getattr(state, name).dtype), getattr(state, name).sharding
-        )
-        for name, value in changes.items()
-    }
-    return dataclasses.replace(state, **values)
 
 
 def spoilt(state: step.State, value: float) -> step.State:
@@ -250,12 +182,33 @@ def test_stop_of_one_row_is_heard(trial: Callable[..., Trial]) -> None:
 
 
 def test_dropout_follows_seed_and_step(trial: Callable[..., Trial]) -> None:
-    tried = trial(**{'model.residual_dropout': 0.1})
+    tried = trial(**DROPPED)
     first, again, later = (
         tried.update(tried.fresh(step=number))[1]['loss'] for number in (0, 0, 1)
     )
     assert first == again
     assert first != later
+
+
+@pytest.mark.parametrize('attention', ['packed', 'document'])
+def test_evaluation_is_the_loss_without_dropout(
+    trial: Callable[..., Trial], attention: str
+) -> None:
+    tried = trial((1, 4, 2), **DROPPED | {'data.attention': attention})
+    batch = {name: value for name, value in tried.batches[0].items() if name != 'stop'}
+    params = tried.program.init().params
+    nats, count = tried.program.evaluate(params, tried.place(batch))
+    within = attention == 'document'
+    alone = jax.jit(losses.pretraining, static_argnums=0, static_argnames='within_documents')
+    expected = alone(
+        tried.recipe.model,
+        jax.tree.map(np.asarray, params),
+        batch,
+        within_documents=within,
+    )
+    assert float(nats) == pytest.approx(float(expected[0]), rel=1e-6)
+    assert int(count) == int(expected[1])
+    assert (int(count) < 16 * 16) == within
 
 
 def test_float16_is_scaled_and_near(trial: Callable[..., Trial]) -> None:
