@@ -37,7 +37,7 @@ def train(
     connect(coordinator, num_processes, process_id)
     import jax
 
-    recipe.num_microbatches(recipe.mesh.shape(len(jax.devices())))
+    _check_rows(recipe, recipe.mesh.shape(len(jax.devices())), jax.process_count())
     _cache_compilations()
     from phijax.train import loop
 
@@ -90,6 +90,16 @@ def connect(coordinator: str, num_processes: int | None, process_id: int | None)
     if num_processes is None or process_id is None:
         raise InputError('--coordinator=HOST:PORT also needs --num_processes and --process_id')
     jax.distributed.initialize(coordinator, num_processes, process_id, heartbeat_timeout_seconds=30)
+
+
+def _check_rows(recipe: Recipe, mesh_shape: tuple[int, int, int], process_count: int) -> None:
+    recipe.num_microbatches(mesh_shape)
+    parts = mesh_shape[0] * mesh_shape[1]
+    if parts % process_count:
+        raise InputError(
+            f'data x fsdp of the mesh ({parts}) must be a multiple of the {process_count} '
+            'processes, so that each has rows of its own'
+        )
 
 
 def _cache_compilations() -> None:

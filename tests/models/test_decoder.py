@@ -227,12 +227,12 @@ def test_rows_of_one_cache_may_be_of_unlike_lengths():
 
 @pytest.mark.parametrize(('remat', 'unroll'), [('dots', 0), ('full', 2)])
 def test_how_the_stack_is_walked_does_not_matter(remat, unroll):
-    rates = {'residual_dropout': 0.1, 'attention_dropout': 0.1, 'embed_dropout': 0.1}
-    params, tokens = tiny.randomised(CONFIG), tiny.tokens(CONFIG, 2, 13)
-    key = tiny.key()
-    plain = tiny.gradients(tiny.config(**rates))
+    rest = {'num_layers': 2, 'residual_dropout': 0.1, 'attention_dropout': 0.1}
+    config, key = tiny.config(**rest), tiny.key()
+    params, tokens = tiny.randomised(config), tiny.tokens(config, 2, 13)
+    plain = tiny.gradients(config)
     (loss, _), expected = plain(params, tokens, key=key)
-    other = tiny.gradients(tiny.config(remat=remat, unroll=unroll, **rates))
+    other = tiny.gradients(tiny.config(remat=remat, unroll=unroll, **rest))
     (other_loss, _), gradients = other(params, tokens, key=key)
     np.testing.assert_allclose(other_loss, loss, rtol=1e-6)
     tiny.assert_near(gradients, expected, 1e-5)
@@ -240,7 +240,7 @@ def test_how_the_stack_is_walked_does_not_matter(remat, unroll):
 
 def _program(config):
     params, tokens = tiny.randomised(config), tiny.tokens(config, 2, 13)
-    return str(jax.make_jaxpr(lambda p, t: tiny.gradients(config)(p, t)[1])(params, tokens))
+    return str(tiny.gradients(config).trace(params, tokens).jaxpr)
 
 
 def test_remat_computes_products_again():

@@ -19,11 +19,25 @@ from phijax import checkpoint
 from phijax.data import mixture
 from phijax.train import metrics, stop
 
+# Compiling costs these runs more than running.
+os.environ['XLA_FLAGS'] = f'{os.environ["XLA_FLAGS"]} --xla_backend_optimization_level=0'
+
 # tensorboardX would load it for nothing, which takes longer than all the rest.
 sys.modules.setdefault('torch', None)
 
 
 def after_step(number: int, strike: Callable[[], None]) -> None:
+    """When the record of a step is written."""
+
+    def train(record: Callable, self: Any, step: int, *args: Any, **options: Any) -> None:
+        record(self, step, *args, **options)
+        if step == number:
+            strike()
+
+    wrap(metrics.Writer, 'train', train)
+
+
+def after_step_and_saves(number: int, strike: Callable[[], None]) -> None:
     """When the record of a step is written, and the checkpoints before it are on the disk."""
     savers = []
 
@@ -31,15 +45,13 @@ def after_step(number: int, strike: Callable[[], None]) -> None:
         savers.append(self)
         start(self, *args)
 
-    def train(record: Callable, self: Any, step: int, *args: Any, **options: Any) -> None:
-        record(self, step, *args, **options)
-        if step == number:
-            for saver in savers[-1:]:
-                saver.wait()
-            strike()
+    def wait_and_strike() -> None:
+        for saver in savers[-1:]:
+            saver.wait()
+        strike()
 
     wrap(checkpoint.Checkpointer, 'save', save)
-    wrap(metrics.Writer, 'train', train)
+    after_step(number, wait_and_strike)
 
 
 def while_saving(number: int, strike: Callable[[], None]) -> None:
@@ -112,7 +124,8 @@ def wrap(owner: Any, name: str, function: Callable) -> None:
 
 
 MOMENTS = {
-    'step': after_step,
+    'record': after_step,
+    'step': after_step_and_saves,
     'save': while_saving,
     'evaluate': while_evaluating,
     'compile': while_compiling,
