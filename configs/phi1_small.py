@@ -33,6 +33,4 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
                 remat='full',
             )
         )
-    # Source: docs/design/0006-plan.md.
-    config.mesh.rows_per_device = 8
     return config

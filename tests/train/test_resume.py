@@ -17,7 +17,6 @@ from phijax import checkpoint
 from phijax.train import step
 from tests.train import tiny
 
-ENDS = {'SIGKILL': -9, 'SIGTERM': 143, 'SIGINT': 130}
 Start = Callable[..., subprocess.CompletedProcess]
 
 
@@ -56,55 +55,36 @@ def records(workdir: pathlib.Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in record.items() if k != 'timing'} for record in measured]
 
 
-@pytest.fixture(scope='module')
-def whole(tmp_path_factory: pytest.TempPathFactory) -> list:
-    """The state and the records of a run that nothing interrupts; filled by the first test."""
-    return []
-
-
-def expected(whole: list, start: Start, workdir: pathlib.Path) -> tuple[Any, Any]:
-    if not whole:
-        done = start(workdir)
-        assert done.returncode == 0, done.stderr
-        whole += [state(workdir), records(workdir)]
-        assert whole[0][0] == 20
-        assert [r['step'] for r in whole[1] if r['kind'] == 'train'] == list(range(1, 21))
-        assert [r['step'] for r in whole[1] if r['kind'] == 'evaluate'] == [5, 10, 15, 20]
-    return whole[0], whole[1]
-
-
-# Where a signal hits, the step that is on the disk afterwards; a 20th step ends each.
-KILLS = [('step:7', 'SIGKILL', 5), ('save:10', 'SIGKILL', 5), ('step:13', 'SIGKILL', 10)]
-STOPS = [
-    ('compile:2', 'SIGINT', 0),
-    ('evaluate:2', 'SIGTERM', 5),
-    ('data:3', 'SIGTERM', 8),
-    ('step:12', 'SIGINT', 13),
-    ('save:20', 'SIGTERM', 20),
+# Where signals hit one session after the other, how it ends, and what is on the disk then.
+SESSIONS = [
+    ('compile:2', 'SIGINT', 130, 0),
+    ('step:7', 'SIGKILL', -9, 5),
+    ('save:10', 'SIGKILL', -9, 5),
+    ('evaluate:2', 'SIGTERM', 143, 10),
+    ('step:12', 'SIGTERM,SIGINT', 130, 10),
+    ('data:3', 'SIGTERM', 143, 13),
+    ('step:17', 'SIGKILL', -9, 15),
+    ('save:20', 'SIGTERM', 143, 20),
 ]
 
 
-@pytest.mark.parametrize('interruptions', [KILLS, STOPS], ids=['kills', 'stops'])
-def test_interrupted_run_is_bit_identical(
-    start: Start, whole: list, tmp_path: pathlib.Path, interruptions: list
-) -> None:
-    final, measured = expected(whole, start, tmp_path / 'whole')
+def test_interrupted_run_is_bit_identical(start: Start, tmp_path: pathlib.Path) -> None:
+    """With one that nothing interrupts; a second signal saves nothing."""
+    done = start(tmp_path / 'whole')
+    assert done.returncode == 0, done.stderr
     workdir = tmp_path / 'run'
-    for moment, name, step_on_disk in interruptions:
-        done = start(workdir, moment, name)
-        assert done.returncode == ENDS[name], done.stderr
+    for moment, signals, code, step_on_disk in SESSIONS:
+        done = start(workdir, moment, signals)
+        assert done.returncode == code, (moment, done.stderr)
         assert 'Traceback' not in done.stderr
         assert state(workdir)[0] == step_on_disk, moment
     done = start(workdir)
     assert done.returncode == 0, done.stderr
-    assert f'from step {step_on_disk} in {workdir}' in done.stdout
-    assert records(workdir) == measured
-    assert state(workdir) == final
+    assert f'from step 20 in {workdir}' in done.stdout
     assert (workdir / 'report.md').exists()
 
-
-def test_second_signal_forces(start: Start, tmp_path: pathlib.Path) -> None:
-    done = start(tmp_path, 'step:7', 'SIGTERM,SIGINT')
-    assert done.returncode == 130
-    assert state(tmp_path)[0] == 5
-    assert 'Traceback' not in done.stderr
+    measured = records(workdir)
+    assert measured == records(tmp_path / 'whole')
+    assert [r['step'] for r in measured if r['kind'] == 'train'] == list(range(1, 21))
+    assert [r['step'] for r in measured if r['kind'] == 'evaluate'] == [5, 10, 15, 20]
+    assert state(workdir) == state(tmp_path / 'whole')

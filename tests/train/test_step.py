@@ -62,9 +62,8 @@ def test_updates_learn_and_report(trial: Callable[..., Trial]) -> None:
 @pytest.mark.parametrize(
     'changes',
     [
-        {'mesh.rows_per_device': 4},
         {'model.remat': 'full', 'model.unroll': 1},
-        {'model.remat': 'dots', 'loss_chunk': 4},
+        {'model.remat': 'dots', 'loss_chunk': 4, 'mesh.rows_per_device': 4},
     ],
 )
 def test_ways_to_save_memory_change_no_number(
