@@ -26,8 +26,8 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
             'phi1', attention_dropout=0.1, residual_dropout=0.1, dtype='float16', remat='full'
         )
     )
-    config.loss_chunk = 256
-    config.mesh = {'data': 1, 'fsdp': -1, 'tensor': 1, 'layout': 'zero3', 'rows_per_device': 8}
+    config.loss_chunk = 512
+    config.mesh = {'data': 1, 'fsdp': -1, 'tensor': 1, 'layout': 'zero3', 'rows_per_device': 4}
     # Source: sec. 2.3: files in one array, sliced; attention over all of a slice.
     config.data = {'directory': 'data/phi1', 'made_by': 'configs/tokenize/phi1.py', 'prepare': {}}
     config.data.update(weights={}, length=2048, attention='packed')

@@ -28,8 +28,8 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
             'phi1', attention_dropout=0.1, residual_dropout=0.1, dtype='float16', remat='full'
         )
     )
-    config.loss_chunk = 256
-    config.mesh = {'data': 1, 'fsdp': -1, 'tensor': 1, 'layout': 'zero3', 'rows_per_device': 8}
+    config.loss_chunk = 512
+    config.mesh = {'data': 1, 'fsdp': -1, 'tensor': 1, 'layout': 'zero3', 'rows_per_device': 4}
     config.data = {'directory': 'data/exercises', 'prepare': {}}
     config.data.update(made_by='configs/tokenize/exercises.py', weights={}, length=2048)
     config.data.attention = 'packed'

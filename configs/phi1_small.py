@@ -33,4 +33,6 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
                 remat='full',
             )
         )
+        config.loss_chunk = 256
+    config.mesh.rows_per_device = 8  # docs/design/0006-plan.md
     return config
