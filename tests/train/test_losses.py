@@ -76,8 +76,9 @@ def test_chunks_change_neither_loss_nor_gradients(params: Any, chunk: int) -> No
     value, found = differentiated(CONFIG, params, rows, chunk=chunk)
     assert float(value) == pytest.approx(float(whole), rel=1e-6)
     for expected, gradient in zip(*map(jax.tree.leaves, (gradients, found)), strict=True):
-        size = float(jnp.abs(expected).max())
-        np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-6 * size)
+        # Entries that are nothing but rounding differ by a few units in the last place of the rest.
+        unit = float(jnp.abs(expected).max()) * jnp.finfo(jnp.float32).eps
+        np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=16 * unit)
 
 
 def test_chunks_keep_few_logits(params: Any) -> None:
