@@ -85,8 +85,11 @@ def main() -> None:
         print(f'{name:24s} transformers / phijax = {row["ratio"]:.2f}  {row}', flush=True)
         results = [r for r in results if (r['work'], r['size'], r['dtype']) != (work, size, dtype)]
         results.append(row)
-    machine = f'{platform.machine()}, {platform.system()}, python {platform.python_version()}'
-    path.write_text(json.dumps({'machine': machine, 'rows': results}, indent=1) + '\n')
+        path.write_text(json.dumps({'machine': _machine(), 'rows': results}, indent=1) + '\n')
+
+
+def _machine() -> str:
+    return f'{platform.machine()}, {platform.system()}, python {platform.python_version()}'
 
 
 if __name__ == '__main__':
