@@ -40,8 +40,8 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
     config.checkpoints = {'every': steps // 6, 'keep': 6, 'keep_every': 0, 'select': 'best'}
     if smoke:
         config.update(num_steps=60, batch_size=16, loss_chunk=0, init_from='')
-        config.model.update(vocab_size=1024, embed_dim=64, num_layers=2, num_heads=4)
-        config.model.update(num_kv_heads=4, head_dim=16, mlp_dim=256, rotary_dim=8, max_length=128)
+        config.model.update(vocab_size=1024, embed_dim=128, num_layers=3, num_heads=8)
+        config.model.update(num_kv_heads=8, head_dim=16, mlp_dim=512, rotary_dim=8, max_length=128)
         config.data.update(directory='', length=128)
         config.data.prepare = {'vocab_size': 1024, 'heldout_fraction': 0.2, 'sources': {}}
         config.data.prepare.sources.exercises = {'kind': 'stdlib', 'max_bytes': 1_000_000}

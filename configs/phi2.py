@@ -20,7 +20,7 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
     # Open: our choice.
     config.update(seed=0, log_every=10, evaluate_every=1000, evaluate_rows=1024, max_skips=8)
     config.prompts = ('The sky is blue because', 'def is_prime(n: int) -> bool:\n')
-    # Open: from fresh parameters, where Microsoft grew phi-1.5 in a way that is not published.
+    # Deviation: Microsoft grew phi-1.5; configs/upscale/phi1_5_to_phi2.py makes such a start.
     config.init_from = ''
     # Source: config.json of microsoft/phi-2: residual dropout 0.1. Open: bfloat16.
     config.model = models.to_dict(models.config('phi2', dtype='bfloat16', remat='full'))
@@ -37,8 +37,8 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
     config.checkpoints = {'every': 1000, 'keep': 2, 'keep_every': 0, 'select': 'last'}
     if smoke:
         config.update(num_steps=60, batch_size=16, loss_chunk=0)
-        config.model.update(vocab_size=1024, embed_dim=64, num_layers=2, num_heads=4)
-        config.model.update(num_kv_heads=4, head_dim=20, mlp_dim=256, rotary_dim=8, max_length=128)
+        config.model.update(vocab_size=1024, embed_dim=80, num_layers=3, num_heads=4)
+        config.model.update(num_kv_heads=4, head_dim=20, mlp_dim=320, rotary_dim=8, max_length=128)
         config.data.update(directory='', length=128)
         config.data.prepare = {'vocab_size': 1024, 'heldout_fraction': 0.2, 'sources': {}}
         for source in ('textbooks', 'web'):

@@ -14,12 +14,17 @@ from phijax import command, models
 from phijax.data import tokenize
 from phijax.models import arithmetic
 from phijax.train import loop, recipe, step
+from phijax.upscale import plan
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FOLDER = ROOT / 'configs'
 FILES = sorted(path.relative_to(FOLDER).with_suffix('').as_posix() for path in FOLDER.rglob('*.py'))
 RECIPES = [name for name in FILES if '/' not in name]
 DATA = [name for name in FILES if name.startswith('tokenize/')]
+GROWTHS = {
+    'upscale/phi1_small_to_phi1': ('phi1_small', 'phi1'),
+    'upscale/phi1_5_to_phi2': ('phi1_5', 'phi2'),
+}
 
 # Source: facts of arXiv:2306.11644, arXiv:2309.05463 and the config.json of microsoft/phi-2.
 PARAMETERS = {
@@ -213,6 +218,27 @@ def test_full_recipe_says_how_its_data_are_made(name: str) -> None:
 @pytest.mark.parametrize('name', DATA)
 def test_data_config_is_taken(name: str) -> None:
     assert tokenize.from_dict(command.plain(load(name))).sources
+
+
+def test_every_growth_is_held_by_the_table() -> None:
+    assert set(GROWTHS) == {name for name in FILES if name.startswith('upscale/')}
+
+
+@pytest.mark.parametrize('variant', ['full', 'smoke'])
+@pytest.mark.parametrize('name', GROWTHS)
+def test_growth_joins_two_recipes(name: str, variant: str) -> None:
+    """The shapes of one recipe, grown, are those of the other: `init_from` takes them."""
+    growth = plan.from_dict(command.plain(load(name, variant)))
+    source, target = (make(recipe, variant).model for recipe in GROWTHS[name])
+    assert growth.model == target
+    plan.check(growth, source)
+    small, large = (
+        jax.eval_shape(lambda: models.init(config, jax.random.key(0)))  # noqa: B023
+        for config in (source, target)
+    )
+    grown = jax.eval_shape(lambda params: plan.grow(growth, source, params), small)
+    shapes = lambda tree: jax.tree.map(lambda x: (x.shape, x.dtype), tree)  # noqa: E731
+    assert shapes(grown) == shapes(large)
 
 
 @pytest.mark.parametrize('name', FILES)

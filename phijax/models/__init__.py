@@ -11,7 +11,7 @@ from phijax.models.configs import Config, config, from_dict, to_dict
 
 if TYPE_CHECKING:
     from phijax.models.attention import init_cache
-    from phijax.models.decoder import Params, apply, axes, head, hidden, init
+    from phijax.models.decoder import Params, apply, axes, fan_in, head, hidden, init
 
 __all__ = [
     'Config',
@@ -19,6 +19,7 @@ __all__ = [
     'apply',
     'axes',
     'config',
+    'fan_in',
     'from_dict',
     'head',
     'hidden',

@@ -89,6 +89,7 @@ class Config:
             'h': self.head_dim,
             'f': self.mlp_dim,
             'v': self.vocab_size,
+            'r': self.rotary_dim,
         }
 
 

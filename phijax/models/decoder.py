@@ -51,8 +51,17 @@ def init(config: Config, key: Key[Array, '']) -> Params:
 def axes(config: Config) -> Params:
     """The tree of `params` with the names of each array's axes, such as `ldnh`, for leaves."""
     (_, ends), (_, block) = _structure(config)
-    stacked = jax.tree.map(lambda names: 'l' + names, _names(block))
-    return _names(ends) | {'blocks': stacked}
+    stacked = jax.tree.map(lambda names: 'l' + names, _letters(block, 'axes'))
+    return _letters(ends, 'axes') | {'blocks': stacked}
+
+
+def fan_in(config: Config) -> Params:
+    """The tree of `params` with the axes that each array's product sums over, such as `nh`.
+
+    It is empty for what is looked up, added or multiplied by: embeddings, biases, norms.
+    """
+    (_, ends), (_, block) = _structure(config)
+    return _letters(ends, 'fan_in') | {'blocks': _letters(block, 'fan_in')}
 
 
 def hidden(
@@ -145,10 +154,11 @@ def _pure(module: nnx.Module) -> Params:
     return nnx.to_pure_dict(nnx.state(module, nnx.Param))
 
 
-def _names(state: nnx.State) -> Params:
+def _letters(state: nnx.State, field: str) -> Params:
+    """The letters that each parameter was given in `field`, none if it has no such field."""
     is_variable = lambda x: isinstance(x, nnx.Variable)  # noqa: E731
-    names = jax.tree.map(lambda x: x.get_metadata()['axes'], state, is_leaf=is_variable)
-    return nnx.to_pure_dict(names)
+    letters = jax.tree.map(lambda x: x.get_metadata().get(field, ''), state, is_leaf=is_variable)
+    return nnx.to_pure_dict(letters)
 
 
 def _cast(params: Params, dtype: str) -> Params:

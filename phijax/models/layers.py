@@ -30,9 +30,9 @@ class Einsum(nnx.Module):
         shape = [config.sizes[a] for a in kernel_axes]
         self.equation = equation
         self.wide = wide
-        self.kernel = nnx.Param(
-            config.init_std * jax.random.normal(rngs.params(), shape), axes=kernel_axes
-        )
+        values = config.init_std * jax.random.normal(rngs.params(), shape)
+        summed = ''.join(a for a in kernel_axes if a not in output)
+        self.kernel = nnx.Param(values, axes=kernel_axes, fan_in=summed)
         if bias:
             self.bias = nnx.Param(jnp.zeros([config.sizes[a] for a in bias_axes]), axes=bias_axes)
 

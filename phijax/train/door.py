@@ -9,6 +9,11 @@ from phijax.data import packing
 from phijax.errors import InputError
 from phijax.train.recipe import Recipe, to_dict
 
+SHAPE = (
+    *('family', 'vocab_size', 'embed_dim', 'num_layers', 'num_heads', 'num_kv_heads'),
+    *('head_dim', 'mlp_dim', 'rotary_dim'),
+)
+
 
 def data_directory(recipe: Recipe, workdir: pathlib.Path) -> pathlib.Path:
     """Where the run's tokens are."""
@@ -69,12 +74,9 @@ def check_start(recipe: Recipe, config: models.Config) -> None:
     Raises:
         InputError: they have another shape.
     """
-    ours, theirs = (
-        {'family': c.family, 'rotary_dim': c.rotary_dim} | c.sizes for c in (recipe.model, config)
-    )
-    if ours != theirs:
-        pairs = {key: (theirs[key], ours[key]) for key in ours if ours[key] != theirs[key]}
-        differing = [f'{key} {old} -> {new}' for key, (old, new) in pairs.items()]
+    pairs = {key: (getattr(config, key), getattr(recipe.model, key)) for key in SHAPE}
+    differing = [f'{key} {old} -> {new}' for key, (old, new) in pairs.items() if old != new]
+    if differing:
         raise InputError(
             f'init_from={recipe.init_from} has another shape than the model: '
             f'{", ".join(differing)}. `python -m phijax.upscale` grows a checkpoint.'

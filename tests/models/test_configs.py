@@ -34,7 +34,7 @@ def test_every_published_name_is_tested():
 
 
 def test_sizes_by_letter():
-    sizes = {'l': 3, 'd': 24, 'n': 6, 'k': 2, 'h': 10, 'f': 40, 'v': 61}
+    sizes = {'l': 3, 'd': 24, 'n': 6, 'k': 2, 'h': 10, 'f': 40, 'v': 61, 'r': 4}
     assert tiny.config().sizes == sizes
 
 

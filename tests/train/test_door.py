@@ -212,8 +212,14 @@ def test_missing_start_is_answered_with_the_commands(
 @pytest.mark.parametrize(
     ('changes', 'answer'),
     [
-        ({'embed_dim': 64}, 'another shape than the model: d 64 -> 32. `python -m phijax.upscale`'),
-        ({'num_layers': 1, 'vocab_size': 400}, 'the model: l 1 -> 2, v 400 -> 384.'),
+        (
+            {'embed_dim': 64},
+            'another shape than the model: embed_dim 64 -> 32. `python -m phijax.upscale`',
+        ),
+        (
+            {'num_layers': 1, 'vocab_size': 400},
+            'the model: vocab_size 400 -> 384, num_layers 1 -> 2.',
+        ),
         ({'rotary_dim': 2}, 'the model: rotary_dim 2 -> 4.'),
     ],
 )

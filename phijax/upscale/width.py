@@ -1,0 +1,315 @@
+"""Wider arrays from narrow ones, axis by axis and by the axis's name.
+
+Growth works on maps: for each axis, which old place each new place is filled from (`FRESH` where
+from none). Heads are an axis of their own, so nothing is smeared across them; rotated features
+keep their places and their partners; a query head keeps its key/value head.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+METHODS = ('reuse', 'tile', 'clone', 'net2net')
+PLACES = ('edge', 'centre')
+FRESH = -1
+
+Params = dict[str, Any]
+Maps = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rule:
+    """How wider arrays are filled.
+
+    `clone` and `net2net` preserve the function: each product is divided by how often it now counts
+    an input. Both refuse a width factor that is no whole number, as LayerNorm's mean and variance
+    would count some features more often than others.
+
+    Source: Microsoft's talk on phi-2 at NeurIPS 2023 as the press reported it (`reuse`, and `tile`
+    from the edge); arXiv:2412.13663, app. A (`tile` from the centre); arXiv:2409.12903, sec. 3
+    (`clone`: HyperCloning; noise); arXiv:1511.05641, sec. 2.2 (`net2net`: Net2WiderNet).
+
+    Attributes:
+        method: `reuse` puts the narrow array into the wide one, whose other values are fresh;
+            `tile` repeats it, wrapping around; `clone` repeats it whole; `net2net` repeats each
+            place as often but in random order.
+        place: where the narrow array lies for `reuse` and `tile`.
+        divide: divide by the counts for `tile` too, which keeps sizes of activations; at whole
+            factors it is `clone`.
+        noise: of `clone` and `net2net`: standard deviation of what is added to the copies, as a
+            share of the kernel's own. It sums to zero over the copies of an input, so that they
+            drift apart in training while the function is kept.
+    """
+
+    method: str
+    place: str = 'edge'
+    divide: bool = False
+    noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Checks the values.
+
+        Raises:
+            ValueError: one of them is unknown, negative, or not of this method.
+        """
+        for field, allowed in (('method', METHODS), ('place', PLACES)):
+            if getattr(self, field) not in allowed:
+                value = getattr(self, field)
+                raise ValueError(
+                    f'width.{field} must be one of {", ".join(allowed)}, got {value!r}'
+                )
+        if self.preserves and self.place != 'edge':
+            raise ValueError(f'width.place=centre is for reuse and tile, got {self.method}')
+        if self.divide and self.method != 'tile':
+            raise ValueError(f'width.divide=true is for tile, got {self.method}')
+        if self.noise < 0 or (self.noise and not self.preserves):
+            raise ValueError(
+                f'width.noise must be 0, or positive for clone and net2net, got {self.noise} for '
+                f'{self.method}'
+            )
+
+    @property
+    def preserves(self) -> bool:
+        """Whether the wide model computes what the narrow one did."""
+        return self.method in ('clone', 'net2net')
+
+    @property
+    def divides(self) -> bool:
+        """Whether products are divided by how often they count an input."""
+        return self.preserves or self.divide
+
+
+def maps(old: Mapping[str, int], new: Mapping[str, int], rule: Rule, seed: int = 0) -> Maps:
+    """For each axis that may grow, the old place of each new place, or `FRESH`.
+
+    Args:
+        old, new: sizes of the axes by letter, as `models.Config.sizes` has them, `r` included.
+        seed: of the order of `net2net`.
+
+    Raises:
+        ValueError: an axis shrinks, or cannot grow by this rule; the message says why.
+    """
+    for axis in 'dnkhfvr':
+        if new[axis] < old[axis]:
+            raise ValueError(
+                f'a model grows: axis {axis} must be at least {old[axis]}, got {new[axis]}'
+            )
+    if rule.preserves and new['d'] % old['d']:
+        raise ValueError(
+            f'{rule.method} keeps the function at whole width factors only: at '
+            f'{new["d"] / old["d"]:.4g} (embed_dim {old["d"]} -> {new["d"]}) LayerNorm would count '
+            'some features more often than others. Use tile, or reuse'
+        )
+    random = np.random.default_rng(seed)
+    spread = lambda axis: _spread(old[axis], new[axis], rule, random)  # noqa: E731
+    groups = (sizes['n'] // sizes['k'] for sizes in (old, new))
+    keys, queries = spread('k'), _groups(*groups, rule, random)
+    per_group = old['n'] // old['k']
+    heads = np.where(
+        (keys[:, None] < 0) | (queries < 0), FRESH, keys[:, None] * per_group + queries
+    )
+    return {
+        'd': spread('d'),
+        'f': spread('f'),
+        'k': keys,
+        'n': heads.ravel(),
+        'h': _features(old, new, rule),
+        'v': _beside(old['v'], new['v']),
+    }
+
+
+def widen(
+    params: Params,
+    axes: Params,
+    fan_in: Params,
+    old: Mapping[str, int],
+    new: Mapping[str, int],
+    rule: Rule,
+    *,
+    fresh: Callable[[str], Any] | None = None,
+    seed: int = 0,
+) -> Params:
+    """`params` with every array at its new size.
+
+    Arrays of NumPy give arrays of NumPy; those of JAX, also sharded or traced, such of JAX. One
+    array is grown at a time. A model without a `head` has the embedding for one; as that is looked
+    up too, what a head would be divided by goes to the last norm.
+
+    Args:
+        axes, fan_in: what `models.axes` and `models.fan_in` give; the same for both sizes.
+        old, new: sizes of the axes by letter, `r` for the rotated features included.
+        fresh: the initial array of the wide model at a path such as `blocks.mlp.up.kernel`; needed
+            where something is filled from nowhere (`reuse`, and new rows of the vocabulary).
+        seed: of the order of `net2net`, and of the noise.
+
+    Raises:
+        ValueError: an axis cannot grow by this rule, or `fresh` is needed.
+    """
+    places = maps(old, new, rule, seed)
+    leaves = jax.tree.leaves_with_path(params)
+    names, sums = jax.tree.leaves(axes), jax.tree.leaves(fan_in)
+    paths = [jax.tree_util.keystr(path, simple=True, separator='.') for path, _ in leaves]
+    if rule.preserves:
+        _check_norms(paths, names, old, new)
+    queries = _queries(paths)
+    tied = 'head' not in params
+    grown = []
+    for number, (path, (_, x)) in enumerate(zip(paths, leaves, strict=True)):
+        extra, scale = '', 1.0
+        if path.startswith(queries):  # scores are sums over `h`, divided by the root of its length
+            extra, scale = 'h', math.sqrt(new['h'] / old['h'])
+        elif tied and rule.divides and path.startswith('final_norm.'):
+            extra = 'd'
+        divided = extra + (sums[number] if rule.divides else '')
+        array = _grow(x, names[number], places, divided, scale)
+        if rule.noise and sums[number]:
+            array = _with_noise(array, names[number], places, sums[number], rule, seed, number)
+        grown.append(_filled(array, names[number], places, path, fresh))
+    return jax.tree.unflatten(jax.tree.structure(params), grown)
+
+
+def copied(names: str, places: Maps) -> float:
+    """The share of an array of axes `names` that is filled from the narrow one."""
+    return math.prod(float(np.mean(places[axis] >= 0)) for axis in names if axis in places)
+
+
+def _grow(x: Any, names: str, places: Maps, divided: str, scale: float) -> Any:
+    """The array at its new size, divided along some axes by the counts of what they repeat."""
+    xp = np if isinstance(x, np.ndarray) else jnp
+    factors: list[tuple[int, np.ndarray]] = []
+    for number, axis in enumerate(names):
+        if axis not in places or _is_identity(places[axis], x.shape[number]):
+            continue
+        place = places[axis]
+        x = xp.take(x, np.maximum(place, 0), axis=number)
+        if axis in divided:
+            factors.append((number, 1 / _counts(place)))
+    for number, factor in factors:
+        x = x * factor.astype(x.dtype).reshape(-1, *[1] * (x.ndim - number - 1))
+    return x if scale == 1 else x * xp.asarray(scale, x.dtype)
+
+
+def _filled(x: Any, names: str, places: Maps, path: str, fresh: Callable[[str], Any] | None) -> Any:
+    """The array with the initial values wherever one of its axes is filled from nowhere."""
+    kept = [(number, places[axis] >= 0) for number, axis in enumerate(names) if axis in places]
+    kept = [(number, mask) for number, mask in kept if not mask.all()]
+    if not kept:
+        return x
+    if fresh is None:
+        raise ValueError(f'{path} has places that no old value fills: fresh must be given')
+    xp = np if isinstance(x, np.ndarray) else jnp
+    masks = (mask.reshape(-1, *[1] * (x.ndim - number - 1)) for number, mask in kept)
+    return xp.where(math.prod(masks, start=np.True_), x, xp.asarray(fresh(path), x.dtype))
+
+
+def _with_noise(
+    x: Any, names: str, places: Maps, sums: str, rule: Rule, seed: int, number: int
+) -> Any:
+    """The kernel with noise whose sum over the copies of each input is zero."""
+    repeated = [axis for axis in sums if len(set(places[axis])) < len(places[axis])]
+    if not repeated:
+        return x
+    key = jax.random.fold_in(jax.random.key(seed), number)
+    noise = jax.random.normal(key, x.shape, x.dtype)
+    following = _following(places[repeated[0]])
+    noise = noise - jnp.take(noise, following, axis=names.index(repeated[0]))
+    size = rule.noise / math.sqrt(2)
+    if isinstance(x, np.ndarray):
+        return x + np.asarray(noise) * (size * x.std())
+    return x + noise * (size * x.std())
+
+
+def _following(place: np.ndarray) -> np.ndarray:
+    """For each place the next one with the same origin, and for the last of them the first."""
+    following = np.arange(len(place))
+    for origin in np.unique(place):
+        members = np.flatnonzero(place == origin)
+        following[members] = np.roll(members, -1)
+    return following
+
+
+def _spread(old: int, new: int, rule: Rule, random: np.random.Generator) -> np.ndarray:
+    """The map of an axis without an order of its own."""
+    if rule.method == 'net2net':
+        rest = np.concatenate([random.permutation(old) for _ in range(math.ceil(new / old))])
+        return np.concatenate([np.arange(old), rest[: new - old]])
+    offset = (new - old) // 2 if rule.place == 'centre' else 0
+    place = np.arange(new) - offset
+    if rule.method == 'reuse':
+        return np.where((place >= 0) & (place < old), place, FRESH)
+    return place % old
+
+
+def _groups(old: int, new: int, rule: Rule, random: np.random.Generator) -> np.ndarray:
+    """The map of the query heads of one key/value head."""
+    if new < old:
+        raise ValueError(
+            f'query heads per key/value head must be at least {old}, got {new}: num_heads must '
+            'grow at least as much as num_kv_heads'
+        )
+    return _spread(old, new, rule, random)
+
+
+def _features(old: Mapping[str, int], new: Mapping[str, int], rule: Rule) -> np.ndarray:
+    """The map within a head: the rotated features first, in two halves of partners, then the rest.
+
+    It always begins at the edge, since a feature's place is the speed at which it turns.
+    """
+    if rule.preserves and new['r'] != old['r']:
+        raise ValueError(
+            f'{rule.method} keeps the function only while the rotated features turn as before: '
+            f'rotary_dim must stay {old["r"]}, got {new["r"]}'
+        )
+    half, rest = old['r'] // 2, old['h'] - old['r']
+    pairs = _repeat(half, new['r'] // 2, rule)
+    partners = np.where(pairs < 0, FRESH, pairs + half)
+    unrotated = _repeat(rest, new['h'] - new['r'], rule)
+    return np.concatenate([pairs, partners, np.where(unrotated < 0, FRESH, unrotated + old['r'])])
+
+
+def _repeat(old: int, new: int, rule: Rule) -> np.ndarray:
+    if new > old == 0 and rule.method != 'reuse':
+        raise ValueError(
+            'heads grow by features that are not rotated, and the old heads have none to repeat: '
+            'width.method must be reuse'
+        )
+    return _beside(old, new) if rule.method == 'reuse' else np.arange(new) % max(old, 1)
+
+
+def _beside(old: int, new: int) -> np.ndarray:
+    """What was there first, and beside it what is fresh."""
+    return np.where(np.arange(new) < old, np.arange(new), FRESH)
+
+
+def _counts(place: np.ndarray) -> np.ndarray:
+    """How many places have the same origin as each; 1 for a fresh one."""
+    counts = np.bincount(place[place >= 0])[np.maximum(place, 0)]
+    return np.where(place < 0, 1, counts)
+
+
+def _is_identity(place: np.ndarray, old: int) -> bool:
+    return len(place) == old and bool((place == np.arange(old)).all())
+
+
+def _queries(paths: list[str]) -> tuple[str, ...]:
+    """Beginnings of the paths of what makes the queries' sizes: their norm, else their product."""
+    norms = {path.rpartition('.')[0] for path in paths if '.query_norm.' in path}
+    if norms:
+        return tuple(f'{module}.' for module in norms)
+    return tuple(f'{path.rpartition(".")[0]}.' for path in paths if path.endswith('.query.kernel'))
+
+
+def _check_norms(
+    paths: list[str], names: list[str], old: Mapping[str, int], new: Mapping[str, int]
+) -> None:
+    for path, axes in zip(paths, names, strict=True):
+        if path.endswith('.scale') and 'h' in axes and old['h'] != new['h']:
+            raise ValueError(
+                f'{path} normalises over head_dim: its function is only kept while head_dim stays '
+                f'{old["h"]}, got {new["h"]}'
+            )
