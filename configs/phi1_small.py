@@ -34,5 +34,7 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
             )
         )
         config.loss_chunk = 256
+    else:
+        config.model.update(embed_dim=64, num_layers=2, num_heads=4, num_kv_heads=4, mlp_dim=256)
     config.mesh.rows_per_device = 8  # docs/design/0006-plan.md
     return config

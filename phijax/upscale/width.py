@@ -107,9 +107,8 @@ def maps(old: Mapping[str, int], new: Mapping[str, int], rule: Rule, seed: int =
         )
     random = np.random.default_rng(seed)
     spread = lambda axis: _spread(old[axis], new[axis], rule, random)  # noqa: E731
-    groups = (sizes['n'] // sizes['k'] for sizes in (old, new))
-    keys, queries = spread('k'), _groups(*groups, rule, random)
-    per_group = old['n'] // old['k']
+    per_group, wanted = old['n'] // old['k'], new['n'] // new['k']
+    keys, queries = spread('k'), _groups(per_group, wanted, rule, random)
     heads = np.where(
         (keys[:, None] < 0) | (queries < 0), FRESH, keys[:, None] * per_group + queries
     )
