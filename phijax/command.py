@@ -5,7 +5,7 @@ import itertools
 import logging
 import pathlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 import ml_collections
@@ -33,8 +33,10 @@ def define_config() -> flags.FlagHolder:
     )
 
 
-def main(run: Callable[[], int | None]) -> NoReturn:
+def main(run: Callable[[], int | None], instead_of_config: Sequence[str] = ()) -> NoReturn:
     """Parses the flags, runs, and exits with what `run` returns.
+
+    A command that takes a config needs it, or one of the flags `instead_of_config`.
 
     Exit code 2 and one message on the standard error, before any device work, answer whatever the
     user can mend: an unknown flag or key (with the nearest one), a wrong type, a missing file, and
@@ -48,8 +50,8 @@ def main(run: Callable[[], int | None]) -> NoReturn:
         _refuse(_explain(error, sys.argv))
     if rest:
         _refuse(f'unexpected argument {rest[0]!r}: flags are written --name=value')
-    if 'config' in flags.FLAGS and flags.FLAGS.config is None:
-        _refuse(f'--config is needed: {_available()}')
+    if 'config' in flags.FLAGS:
+        _check_asked(['config', *instead_of_config])
     try:
         sys.exit(run())
     except InputError as error:
@@ -59,6 +61,16 @@ def main(run: Callable[[], int | None]) -> NoReturn:
 def plain(config: ml_collections.ConfigDict) -> dict[str, Any]:
     """A config as nested plain values, with what refers to other fields resolved."""
     return config.copy_and_resolve_references().to_dict()
+
+
+def _check_asked(names: list[str]) -> None:
+    """Returns when exactly one of the flags that say what to do is given."""
+    given = [f'--{name}' for name in names if flags.FLAGS[name].value is not None]
+    if not given:
+        others = ''.join(f', or --{name}' for name in names[1:])
+        _refuse(f'--config is needed{others}: {_available()}')
+    if len(given) > 1:
+        _refuse(f'{" and ".join(given)} cannot be given together')
 
 
 def _check_config_file(argv: list[str]) -> None:

@@ -38,6 +38,7 @@ _LOOKS: Mapping[str, Mapping[str, Any]] = {
     'points': {'linewidth': 1.0, 'marker': 'o', 'markersize': 5, 'markeredgecolor': 'white'},
     'level': {'linewidth': 1.2, 'linestyle': '--', 'alpha': 0.8},
 }
+_BAND: Mapping[str, Any] = {'alpha': 0.15, 'linewidth': 0}
 _PACKAGES = ('phijax', 'jax', 'jaxlib', 'flax', 'optax', 'numpy', 'tokenizers')
 
 LIMITS = (
@@ -59,6 +60,7 @@ class Curve:
         label: its name in the legend; empty leaves it out.
         colour: which of the palette's; curves that belong together share one.
         look: `line`, `faint`, `points`, or `level` for a dashed line at the one number `y`.
+        low, high: the edges of a band around the curve; empty draws none.
     """
 
     label: str
@@ -66,6 +68,8 @@ class Curve:
     y: Sequence[float]
     colour: int = 0
     look: str = 'line'
+    low: Sequence[float] = ()
+    high: Sequence[float] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +106,8 @@ def _draw(axes: Any, panel: Panel) -> None:
             axes.axhline(curve.y[0], label=curve.label, **look)
         else:
             axes.plot(curve.x, curve.y, label=curve.label or '_', **look)
+        if curve.low:
+            axes.fill_between(curve.x, curve.low, curve.high, color=look['color'], **_BAND)
     axes.set_ylabel(panel.ylabel)
     axes.margins(x=0.01)
     if any(curve.label for curve in panel.curves):
@@ -317,7 +323,7 @@ def _results(evaluations: Mapping[str, Mapping[str, float]]) -> str:
 
 def _run_table(run: Sequence[Record]) -> str:
     trained, evaluated = _of_kind(run, 'train'), _of_kind(run, 'evaluate')
-    last, ends = trained[-1], _session_ends(trained)
+    last, ends = trained[-1], session_ends(trained)
     seconds, tokens = (sum(end[name] for end in ends) for name in ('seconds', 'tokens'))
     smooth, clock = _number(last.get('loss_ema')), datetime.timedelta(seconds=round(seconds))
     best = min(evaluated, key=lambda record: float(record['loss']), default=None)
@@ -336,8 +342,11 @@ def _run_table(run: Sequence[Record]) -> str:
     )
 
 
-def _session_ends(trained: Sequence[Record]) -> list[Record]:
-    """The timing at the last step of each session: a session's clock starts at nought."""
+def session_ends(trained: Sequence[Record]) -> list[Record]:
+    """The timing at the last step of each session, of the records of a run's steps.
+
+    A session's clock starts at nought.
+    """
     timings = [record['timing'] for record in trained]
     followers = [*timings[1:], {'seconds': -1.0}]
     return [

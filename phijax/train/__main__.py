@@ -1,14 +1,29 @@
-"""Trains a recipe: `python -m phijax.train --config=configs/phi2.py --workdir=runs/phi2`."""
+"""Trains a recipe, or a sweep of it, or compares two runs.
+
+python -m phijax.train --config=configs/phi2.py --workdir=runs/phi2
+python -m phijax.train --sweep=experiments/quickstart/sweep.py --workdir=runs/rates
+python -m phijax.train --compare=runs/one,runs/other
+"""
 
 import pathlib
 
 from absl import flags
 
 from phijax import command
+from phijax.errors import InputError
 from phijax.train import recipe
 
 _CONFIG = command.define_config()
 _WORKDIR = flags.DEFINE_string('workdir', '', 'Where the run is kept; a run there goes on.')
+_SWEEP = flags.DEFINE_string(
+    'sweep', None, 'A file with get_sweep(): trains its runs one by one, those done already not.'
+)
+_SWEEP_INDEX = flags.DEFINE_integer(
+    'sweep_index', None, 'Train this run of the sweep only, from 0: the index of a job array.'
+)
+_COMPARE = flags.DEFINE_string(
+    'compare', None, 'A,B: two workdirs, or two directories of seeds, beside each other.'
+)
 _PLAN = flags.DEFINE_string(
     'plan', '', 'Compile for absent hardware and report, such as v5e:2x4, v5p:2x2x2 or cpu:8.'
 )
@@ -20,9 +35,16 @@ _COORDINATOR = flags.DEFINE_string(
 _NUM_PROCESSES = flags.DEFINE_integer('num_processes', None, 'Processes of the run.')
 _PROCESS_ID = flags.DEFINE_integer('process_id', None, 'Number of this process, from 0.')
 
+_NO_SWEEP = '--sweep_index also needs --sweep=FILE.py'
+_OF_ONE_RUN = (_PLAN, _PROFILE, _WANDB, _COORDINATOR, _NUM_PROCESSES, _PROCESS_ID)
+
 
 def main() -> int:
     """Returns the exit code of what the flags ask for."""
+    if _CONFIG.value is None:
+        return _many()
+    if _SWEEP_INDEX.value is not None:
+        raise InputError(_NO_SWEEP)
     run = recipe.from_dict(command.plain(_CONFIG.value))
     from phijax.train import start
 
@@ -39,5 +61,19 @@ def main() -> int:
     )
 
 
+def _many() -> int:
+    """Returns the exit code of a sweep or a comparison."""
+    misplaced = [f'--{flag.name}' for flag in _OF_ONE_RUN if flag.present]
+    if misplaced:
+        raise InputError(f'{misplaced[0]} needs --config: it is for one run')
+    from phijax.train import sweep
+
+    if _SWEEP.value is not None:
+        return sweep.run_file(_SWEEP.value, _WORKDIR.value, _SWEEP_INDEX.value)
+    if _SWEEP_INDEX.value is not None:
+        raise InputError(_NO_SWEEP)
+    return sweep.print_comparison(str(_COMPARE.value), _WORKDIR.value)
+
+
 if __name__ == '__main__':
-    command.main(main)
+    command.main(main, instead_of_config=('sweep', 'compare'))

@@ -133,7 +133,7 @@ def _check_workdir(recipe: Recipe, workdir: pathlib.Path) -> None:
     changed = [
         f'{name}: {old} -> {new}'
         for name in fixed
-        for name, old, new in _differences(name, before.get(name), now[name])
+        for name, old, new in differences(name, before.get(name), now[name])
         if name not in free
     ]
     if changed:
@@ -143,10 +143,13 @@ def _check_workdir(recipe: Recipe, workdir: pathlib.Path) -> None:
         )
 
 
-def _differences(name: str, old: Any, new: Any) -> list[tuple[str, Any, Any]]:
+def differences(name: str, old: Any, new: Any) -> list[tuple[str, Any, Any]]:
+    """The fields in which two values differ, each by its dotted name with both values."""
     if isinstance(old, dict) and isinstance(new, dict):
         keys = sorted(old.keys() | new.keys())
-        pairs = (_differences(f'{name}.{key}', old.get(key), new.get(key)) for key in keys)
+        pairs = (
+            differences(f'{name}.{key}'.lstrip('.'), old.get(key), new.get(key)) for key in keys
+        )
         return [difference for differences in pairs for difference in differences]
     return [] if old == new else [(name, old, new)]
 

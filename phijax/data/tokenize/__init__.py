@@ -49,26 +49,11 @@ def run(config: Config, directory: str | os.PathLike[str]) -> dict[str, Any]:
         OSError: if the disk is full or refuses; there is then no manifest.
     """
     directory = Path(directory)
-    with lock(directory):
-        finished = read_json(directory / MANIFEST)
-        if finished is not None:
-            _check_same(config, finished, directory)
-            return finished
-        _prepare(config, directory)
-        given = tokenizers.load(config.tokenizer) if config.tokenizer else None
-        accounts = {name: _ingest(name, config, directory) for name in sorted(config.sources)}
-        tokenizer = _keep(given or _train(config, directory, accounts), directory)
-        dtype = dtype_of(tokenizer.vocab_size)
-        sources = {
-            name: {
-                'documents': account,
-                'splits': _encode(name, config, directory, tokenizer, dtype),
-            }
-            for name, account in accounts.items()
-        }
-        manifest = _manifest(config, tokenizer, dtype, sources)
-        write_json(directory / MANIFEST, manifest)
-        return manifest
+    finished = _finished(config, directory)  # reading needs no lock, so that many may do it
+    if finished is None:
+        with lock(directory):
+            finished = _finished(config, directory) or _make(config, directory)
+    return finished
 
 
 def verify(directory: str | os.PathLike[str]) -> dict[str, Any]:
@@ -107,6 +92,32 @@ def summary(manifest: Mapping[str, Any]) -> str:
                 f'{entry["bytes"] / max(entry["tokens"], 1):.2f} bytes per token'
             )
     return '\n'.join(lines)
+
+
+def _finished(config: Config, directory: Path) -> dict[str, Any] | None:
+    """The manifest of an earlier run with this config; None when none has finished."""
+    manifest = read_json(directory / MANIFEST)
+    if manifest is not None:
+        _check_same(config, manifest, directory)
+    return manifest
+
+
+def _make(config: Config, directory: Path) -> dict[str, Any]:
+    _prepare(config, directory)
+    given = tokenizers.load(config.tokenizer) if config.tokenizer else None
+    accounts = {name: _ingest(name, config, directory) for name in sorted(config.sources)}
+    tokenizer = _keep(given or _train(config, directory, accounts), directory)
+    dtype = dtype_of(tokenizer.vocab_size)
+    sources = {
+        name: {
+            'documents': account,
+            'splits': _encode(name, config, directory, tokenizer, dtype),
+        }
+        for name, account in accounts.items()
+    }
+    manifest = _manifest(config, tokenizer, dtype, sources)
+    write_json(directory / MANIFEST, manifest)
+    return manifest
 
 
 def _check_same(config: Config, finished: Mapping[str, Any], directory: Path) -> None:
