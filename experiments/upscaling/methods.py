@@ -2,8 +2,6 @@
 
 from typing import Any
 
-LENGTH, BATCH_SIZE, NUM_STEPS = 256, 8, 500
-
 # Scaled down from phi-1-small -> phi-1: twice the heads and the width, 1.2 times the layers.
 # Scaled down from phi-1.5 -> phi-2: as many heads, each 1.25 times as long, 1.33 times the layers.
 SMALL: dict[str, dict[str, int]] = {
@@ -29,7 +27,8 @@ SMALL: dict[str, dict[str, int]] = {
 LARGE: dict[str, dict[str, int]] = {
     'double': SMALL['double']
     | {'embed_dim': 160, 'num_layers': 6, 'num_heads': 10, 'num_kv_heads': 10, 'mlp_dim': 640},
-    'quarter': SMALL['quarter'] | {'embed_dim': 160, 'num_layers': 4, 'head_dim': 40}
+    'quarter': SMALL['quarter']
+    | {'embed_dim': 160, 'num_layers': 4, 'head_dim': 40}
     | {'mlp_dim': 640},
 }
 
@@ -48,28 +47,44 @@ METHODS: dict[str, dict[str, Any]] = {
     'tile-divided': _method(method='tile', place='centre', divide=True),
     'clone': _method(method='clone', depth='identity', noise=0.3),
 }
-# A factor of 1.25 is none that clone can take, and at 2 tile-divided is clone without its noise.
+# At a whole factor the centre is the edge with its features in another order: one model. At 1.25
+# clone is refused.
 ARMS = {
-    'double': ('scratch', 'reuse', 'tile', 'tile-centre', 'clone'),
+    'double': ('scratch', 'reuse', 'tile', 'tile-divided', 'clone'),
     'quarter': ('scratch', 'reuse', 'tile', 'tile-centre', 'tile-divided'),
 }
-SEEDS = (0, 1, 2)
+ROOTS = {'full': 'runs/upscaling', 'smoke': 'runs/upscaling_smoke'}
+SEEDS = {'full': (0, 1, 2), 'smoke': (0,)}
+STEPS = {'full': 500, 'smoke': 20}
+LENGTH, BATCH_SIZE = 256, 8
 
 
-def base() -> dict[str, Any]:
+def start(variant: str, geometry: str, arm: str) -> str:
+    """Where the grown model of each seed is, `{seed}` left open."""
+    return f'{ROOTS[variant]}/starts/{geometry}-{arm}/seed{{seed}}'
+
+
+def seeds(variant: str) -> tuple[int, ...]:
+    """The seeds of a variant."""
+    return SEEDS[variant]
+
+
+def base(variant: str) -> dict[str, Any]:
     """What all runs share: a constant rate, so that curves can be compared at every point."""
+    steps = STEPS[variant]
     return {
-        'num_steps': NUM_STEPS,
+        'num_steps': steps,
         'batch_size': BATCH_SIZE,
-        'evaluate_every': 25,
+        'evaluate_every': steps // 20,
         'evaluate_rows': 32,
         'prompts': (),
+        'data.directory': f'{ROOTS[variant]}/data',
         'data.length': LENGTH,
         'optimizer.schedule': 'constant',
         'optimizer.peak_rate': 3e-3,
         'optimizer.final_rate': 3e-3,
-        'optimizer.warmup_steps': 50,
-        'checkpoints.every': NUM_STEPS,
+        'optimizer.warmup_steps': steps // 10,
+        'checkpoints.every': steps,
         'checkpoints.keep': 1,
     }
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from phijax.upscale.depth import deepen, layer_map
+    from phijax.upscale.files import run
     from phijax.upscale.plan import Plan, from_dict, grow
-    from phijax.upscale.run import run
     from phijax.upscale.width import Rule, widen
 
 _HOMES = {
@@ -16,7 +16,7 @@ _HOMES = {
     'from_dict': 'plan',
     'grow': 'plan',
     'layer_map': 'depth',
-    'run': 'run',
+    'run': 'files',
     'widen': 'width',
 }
 __all__ = ['Plan', 'Rule', 'deepen', 'from_dict', 'grow', 'layer_map', 'run', 'widen']

@@ -50,7 +50,10 @@ class SweepRun:
 
 @dataclasses.dataclass(frozen=True)
 class Sweep:
-    """The runs of a sweep file, in the order in which they run: all seeds of a name, then the next.
+    """The runs of a sweep file, in the order in which they run.
+
+    That is every name with the first seed, then with the next, so that a sweep that is cut short
+    still compares all names.
 
     Attributes:
         path: the file, with its variant.
@@ -77,8 +80,8 @@ def load(path: str) -> Sweep:
     fields = dict(_call(path, 'get_sweep'))
     _check_fields(path, fields)
     runs = []
-    for name, changes in _named(path, fields).items():
-        for seed in fields['seeds']:
+    for seed in fields['seeds']:
+        for name, changes in _named(path, fields).items():
             overrides = _with_seed(fields['base'] | changes, seed)
             runs.append(SweepRun(name, seed, _build(name, fields['config'], overrides), overrides))
     return Sweep(path, fields['config'], tuple(runs))
