@@ -22,7 +22,7 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
     config.depth = {'method': 'gopher', 'rounding': 'half_up'}
     # Open: whether Microsoft divided by the counts.
     config.width = {'method': 'tile', 'place': 'centre', 'divide': False, 'noise': 0.0}
-    config.seed = 0
+    config.update(seed=0, moments=False)
     if smoke:
         config.model.update(vocab_size=1024, embed_dim=80, num_layers=3, num_heads=4)
         config.model.update(num_kv_heads=4, head_dim=20, mlp_dim=320, rotary_dim=8, max_length=128)

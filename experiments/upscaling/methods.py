@@ -37,7 +37,12 @@ _WIDTH = {'method': 'tile', 'place': 'edge', 'divide': False, 'noise': 0.0}
 
 
 def _method(depth: str = 'gopher', **width: Any) -> dict[str, Any]:
-    return {'depth': _GOPHER | {'method': depth}, 'width': _WIDTH | width, 'seed': 0}
+    return {
+        'depth': _GOPHER | {'method': depth},
+        'width': _WIDTH | width,
+        'seed': 0,
+        'moments': False,
+    }
 
 
 METHODS: dict[str, dict[str, Any]] = {

@@ -20,7 +20,7 @@ from phijax.checkpoint.errors import CheckpointError, SaveFailed, WorkdirLocked
 from phijax.checkpoint.manifest import FORMAT, num_bytes, read_metadata, steps, verify
 
 if TYPE_CHECKING:
-    from phijax.checkpoint.checkpointer import Checkpointer, restore_params
+    from phijax.checkpoint.checkpointer import Checkpointer, restore_params, restore_rest
 
 __all__ = [
     'FORMAT',
@@ -33,6 +33,7 @@ __all__ = [
     'preflight',
     'read_metadata',
     'restore_params',
+    'restore_rest',
     'steps',
     'verify',
 ]

@@ -1,6 +1,7 @@
 """The checkpoints of one run: when they are written, which are kept, which is restored."""
 
 import contextlib
+import functools
 import logging
 import math
 import os
@@ -40,6 +41,29 @@ def restore_params(
     chosen, _ = manifest.choose(root, step, _specs(wanted), {'params'}, warn)
     loaded = arrays.load(_state(root / manifest.name_of(chosen)), wanted)
     return loaded['params'], manifest.read_metadata(root, chosen)
+
+
+def restore_rest(directory: str | os.PathLike[str], step: int | None = None) -> dict[str, Any]:
+    """All but the parameters of a step's state, or of the newest, as nested dicts of NumPy arrays.
+
+    The dicts follow the names in the manifest, such as `opt_state.1.mu.embed.kernel`.
+
+    Raises:
+        FileNotFoundError: there is no checkpoint, or none of this step.
+        CheckpointError: it is damaged, or the format is newer.
+    """
+    root = Path(directory).absolute()
+    known = manifest.steps(root)
+    chosen = known[-1] if step is None and known else step
+    leaves = manifest.read(root, chosen)['leaves'] if chosen in known else {}
+    wanted: dict[str, Any] = {}
+    for name, spec in leaves.items():
+        if manifest.group_of(name) == 'rest':
+            *parents, last = name.split('.')
+            node = functools.reduce(lambda node, part: node.setdefault(part, {}), parents, wanted)
+            node[last] = np.broadcast_to(np.zeros((), spec['dtype']), spec['shape'])
+    manifest.choose(root, chosen, _specs(wanted), {'rest'}, _log.warning)
+    return arrays.load(_state(root / manifest.name_of(chosen or 0)), wanted) if wanted else {}
 
 
 def retained(

@@ -5,13 +5,13 @@ A path is a workdir of phijax, one checkpoint in it, or a Hugging Face directory
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from phijax import models
     from phijax.data.tokenizer import Tokenizer
 
-__all__ = ['open']
+__all__ = ['carried_moments', 'moments', 'open']
 
 _ACCEPTED = (
     'a workdir of phijax (config.json with `model`, and checkpoints/), one of its checkpoints '
@@ -48,6 +48,27 @@ def open(  # noqa: A001
     raise MissingFileError(
         f'{path} is not a model: config.json is of neither kind. It must be {_ACCEPTED}'
     )
+
+
+def moments(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """Adam's `mu`, `nu` and `count` of the run at `path`, on the host; None if it has none.
+
+    Raises:
+        FileNotFoundError: there is no such checkpoint.
+        CheckpointError: it is damaged.
+    """
+    from phijax.interop import workdir
+
+    place, step = _split(Path(path))
+    return workdir.moments(place, step) if (place / workdir.CHECKPOINTS).is_dir() else None
+
+
+def carried_moments(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """The moments that growth left at `path` for a new run to start with; None if it left none."""
+    from phijax.interop import workdir
+
+    place, _ = _split(Path(path))
+    return workdir.carried_moments(place)
 
 
 def _split(path: Path) -> tuple[Path, int | None]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,27 @@ def load(directory: Path, step: int | None = None) -> tuple[models.Config, model
     return config, params
 
 
+def moments(directory: Path, step: int | None = None) -> dict[str, Any] | None:
+    """Adam's `mu`, `nu` and `count` of a checkpoint, on the host; None if it has none.
+
+    Those that `write` left for a new run stand in its state under `moments`; a run's own are in its
+    optimizer's state.
+
+    Raises:
+        FileNotFoundError: there is no such checkpoint.
+        CheckpointError: it is damaged.
+    """
+    return _adam(checkpoint.restore_rest(directory / CHECKPOINTS, step))
+
+
+def carried_moments(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """The moments that the workdir at `path` holds for a new run to start with; None if none."""
+    directory = Path(path)
+    if not (directory / CHECKPOINTS).is_dir() or checkpoint.steps(directory / CHECKPOINTS) != [0]:
+        return None
+    return checkpoint.restore_rest(directory / CHECKPOINTS, 0).get('moments')
+
+
 def write(
     directory: Path,
     config: models.Config,
@@ -49,15 +71,18 @@ def write(
     tokenizer: 'Tokenizer | None',
     *,
     source: str,
+    moments: dict[str, Any] | None = None,
 ) -> None:
     """Fills an empty directory as a workdir whose checkpoint of step 0 holds `params`.
 
     Args:
         source: where the model is from, for the record.
+        moments: `mu`, `nu` and `count` of Adam, for the run that starts from it.
     """
+    state = {'params': params} | ({'moments': moments} if moments else {})
     fields = {'model': models.to_dict(config), 'checkpoints': {'select': 'last'}, 'source': source}
     with checkpoint.Checkpointer(directory / CHECKPOINTS) as checkpointer:
-        checkpointer.save(0, {'params': params}, {'config': fields})
+        checkpointer.save(0, state, {'config': fields})
     if tokenizer is not None:
         tokenizer.save(directory / TOKENIZER)
     (directory / CONFIG).write_text(json.dumps(fields, indent=1) + '\n', encoding='utf-8')
@@ -68,6 +93,15 @@ def _abstract(config: models.Config) -> Any:
     shapes = layout.shapes(config).items()
     zero = np.float32(0)
     return layout.unflatten({path: np.broadcast_to(zero, shape) for path, shape in shapes})
+
+
+def _adam(state: Any) -> dict[str, Any] | None:
+    """The part of a state that is Adam's."""
+    if not isinstance(state, dict):
+        return None
+    if {'mu', 'nu', 'count'} <= state.keys():
+        return {name: state[name] for name in ('mu', 'nu', 'count')}
+    return next(filter(None, map(_adam, state.values())), None)
 
 
 def _selected(directory: Path, select: str) -> int | None:

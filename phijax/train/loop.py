@@ -11,7 +11,7 @@ from phijax import checkpoint, interop, models, partitioning
 from phijax.data import packing, tokenize
 from phijax.errors import InputError
 from phijax.models import arithmetic
-from phijax.train import closing, door, metrics, step
+from phijax.train import closing, door, metrics, optimizer, step
 from phijax.train.recipe import Recipe, to_dict
 from phijax.train.run import Diverged, Run
 from phijax.train.step import Program, State
@@ -101,6 +101,8 @@ def begin(
 ) -> State:
     """The state to go on from: the newest good checkpoint, else `init_from`, else a fresh one.
 
+    Moments come along with `init_from` only where growth left them for it.
+
     Raises:
         InputError: the checkpoint was trained on other data, or `init_from` has another shape.
     """
@@ -122,7 +124,10 @@ def begin(
     state = program.init() if jax.process_count() > 1 else stop.wait_for(program.init)
     if params is None:
         return state
-    return dataclasses.replace(state, params=jax.device_put(params, program.layout.state.params))
+    moments = interop.carried_moments(recipe.init_from)
+    opt_state = optimizer.with_moments(state.opt_state, moments) if moments else state.opt_state
+    params = jax.device_put(params, program.layout.state.params)
+    return dataclasses.replace(state, params=params, opt_state=opt_state)
 
 
 def _starting_params(recipe: Recipe) -> models.Params | None:

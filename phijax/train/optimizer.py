@@ -1,9 +1,10 @@
 """AdamW as the recipes use it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import numpy as np
 import optax
 
 from phijax.train import recipe
@@ -48,3 +49,23 @@ def make(config: recipe.Optimizer, num_steps: int, axes: Any) -> optax.GradientT
         optax.add_decayed_weights(config.weight_decay, mask=decays(axes)),
         optax.scale_by_learning_rate(schedule(config, num_steps)),
     )
+
+
+def with_moments(opt_state: Any, moments: Mapping[str, Any]) -> Any:
+    """The state of `make`'s optimizer with these `mu`, `nu` and `count`, laid out as it is.
+
+    The learning rate still starts at its first step: a run that starts from moments warms up anew.
+    """
+
+    def replace(state: Any) -> Any:
+        if not isinstance(state, optax.ScaleByAdamState):
+            return state
+        fields = {name: getattr(state, name) for name in moments}
+        return state._replace(**jax.tree.map(_like, fields, dict(moments)))
+
+    is_adam = lambda state: isinstance(state, optax.ScaleByAdamState)  # noqa: E731
+    return jax.tree.map(replace, opt_state, is_leaf=is_adam)
+
+
+def _like(old: jax.Array, new: Any) -> jax.Array:
+    return jax.device_put(np.asarray(new, old.dtype), old.sharding)

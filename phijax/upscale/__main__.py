@@ -16,9 +16,10 @@ def main() -> None:
     if not _SOURCE.value or not _TARGET.value:
         raise InputError('--source=CHECKPOINT and --target=WORKDIR are both needed')
     try:
-        print(upscale.run(plan, _SOURCE.value, _TARGET.value))
+        summary = upscale.run(plan, _SOURCE.value, _TARGET.value)
     except (OSError, ValueError) as error:
         raise InputError(str(error)) from error
+    print(summary)
 
 
 if __name__ == '__main__':

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 
 from phijax import interop, models, report
+from phijax.errors import InputError
 from phijax.interop import directory, workdir
 from phijax.models import arithmetic
 from phijax.upscale import plan as planning
@@ -37,11 +38,12 @@ def run(plan: Plan, source: str | os.PathLike[str], target: str | os.PathLike[st
     with directory.appearing(pathlib.Path(target)) as made:
         config, params, tokenizer = interop.open(source)
         planning.check(plan, config)
+        moments = _moments(plan, config, source)
         grown = planning.grow(plan, config, params)
         kept = None
         if planning.preserves(plan, config):
             kept = planning.difference(plan, config, params, grown)
-        workdir.write(made, plan.model, grown, tokenizer, source=str(source))
+        workdir.write(made, plan.model, grown, tokenizer, source=str(source), moments=moments)
         facts = _facts(plan, config, kept) | {'source': str(source)}
         (made / 'origins.json').write_text(json.dumps(_origins(plan, config), indent=1) + '\n')
         (made / 'report.md').write_text(_page(plan, config, facts, str(target)), 'utf-8')
@@ -50,12 +52,22 @@ def run(plan: Plan, source: str | os.PathLike[str], target: str | os.PathLike[st
     )
 
 
+def _moments(plan: Plan, config: models.Config, source: Any) -> dict[str, Any] | None:
+    if not plan.moments:
+        return None
+    moments = interop.moments(source)
+    if moments is None:
+        raise InputError(f'moments=true, but {source} has none: only the workdir of a run has them')
+    return planning.grow_moments(plan, config, moments)
+
+
 def _facts(plan: Plan, source: models.Config, kept: float | None) -> dict[str, Any]:
     before, after = (arithmetic.count_parameters(config) for config in (source, plan.model))
     facts: dict[str, Any] = {
         'parameters': f'{before:,} -> {after:,} ({after / before:.2f} times)',
         'depth': _rule(plan.depth),
         'width': _rule(plan.width),
+        'moments': 'grown too' if plan.moments else 'none: training starts with fresh ones',
     }
     if kept is not None:
         facts['function kept'] = f'logits differ by {kept:.1e} of the largest'

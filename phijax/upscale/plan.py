@@ -38,12 +38,15 @@ class Plan:
     Attributes:
         model: what the result is.
         seed: of fresh values, of orders and of noise.
+        moments: grow Adam's moments too, for the run that starts from the result. Its learning
+            rate warms up anew, as its recipe says.
     """
 
     model: models.Config
     depth: Depth
     width: width.Rule
     seed: int = 0
+    moments: bool = False
 
 
 _GROUPS = {'depth': Depth, 'width': width.Rule}
@@ -60,7 +63,8 @@ def from_dict(fields: Mapping[str, Any]) -> Plan:
         groups = {name: _group(name, group, fields[name]) for name, group in _GROUPS.items()}
         model = models.from_dict(fields['model'])
         _check_type('seed', fields['seed'], int)
-        return Plan(model=model, seed=fields['seed'], **groups)
+        _check_type('moments', fields['moments'], bool)
+        return Plan(model=model, seed=fields['seed'], moments=fields['moments'], **groups)
     except ValueError as error:
         raise InputError(str(error)) from error
 
@@ -116,6 +120,19 @@ def grow(plan: Plan, source: models.Config, params: Params) -> Params:
         fresh=initial(plan),
         seed=plan.seed,
     )
+
+
+def grow_moments(plan: Plan, source: models.Config, moments: Mapping[str, Any]) -> dict[str, Any]:
+    """Adam's `mu`, `nu` and `count` of the source as those of the target."""
+    axes, fan_in = models.axes(source), models.fan_in(source)
+    sizes = source.sizes, plan.model.sizes
+    grown = {'count': moments['count']}
+    for name, power in (('mu', 1), ('nu', 2)):
+        deep = depth.deepen(moments[name], axes, layers(plan, source))
+        grown[name] = width.widen_moments(
+            deep, axes, fan_in, *sizes, plan.width, power=power, seed=plan.seed
+        )
+    return grown
 
 
 def initial(plan: Plan) -> Callable[[str], jax.Array]:

@@ -150,26 +150,86 @@ def widen(
         ValueError: an axis cannot grow by this rule, or `fresh` is needed.
     """
     places = maps(old, new, rule, seed)
-    leaves = jax.tree.leaves_with_path(params)
-    names, sums = jax.tree.leaves(axes), jax.tree.leaves(fan_in)
-    paths = [jax.tree_util.keystr(path, simple=True, separator='.') for path, _ in leaves]
+    arrays = _arrays(params, axes, fan_in)
     if rule.preserves:
-        _check_norms(paths, names, old, new)
-    queries = _queries(paths)
-    tied = 'head' not in params
+        _check_norms(arrays, old, new)
+    # Scores are sums over `h`, divided by the root of its length: the queries make up for both.
+    ratio = math.sqrt(new['h'] / old['h'])
     grown = []
-    for number, (path, (_, x)) in enumerate(zip(paths, leaves, strict=True)):
-        extra, scale = '', 1.0
-        if path.startswith(queries):  # scores are sums over `h`, divided by the root of its length
-            extra, scale = 'h', math.sqrt(new['h'] / old['h'])
-        elif tied and rule.divides and path.startswith('final_norm.'):
-            extra = 'd'
-        divided = extra + (sums[number] if rule.divides else '')
-        array = _grow(x, names[number], places, divided, scale)
-        if rule.noise and sums[number]:
-            array = _with_noise(array, names[number], places, sums[number], rule, seed, number)
-        grown.append(_filled(array, names[number], places, path, fresh))
+    for number, array in enumerate(arrays):
+        divided = array.fan_in if rule.divides else ''
+        if array.makes_queries:
+            divided += 'h'
+        elif rule.divides and array.scales_tied_head:
+            divided += 'd'
+        x = _grow(array, places, divided, ratio if array.makes_queries else 1.0)
+        if rule.noise and array.fan_in:
+            x = _with_noise(
+                x, array, places, rule, jax.random.fold_in(jax.random.key(seed), number)
+            )
+        grown.append(_filled(x, array, places, fresh))
     return jax.tree.unflatten(jax.tree.structure(params), grown)
+
+
+def widen_moments(
+    moments: Params,
+    axes: Params,
+    fan_in: Params,
+    old: Mapping[str, int],
+    new: Mapping[str, int],
+    rule: Rule,
+    *,
+    power: int,
+    seed: int = 0,
+) -> Params:
+    """Moments of the gradients of the narrow model as those of the wide one.
+
+    Where the function is kept, a copy's gradient is its original's, divided by how many copies the
+    products above share it between; `test_moments_grow_as_gradients_do` holds it. Fresh places get
+    no momentum, and the mean of the second moments of their array.
+
+    Args:
+        power: 1 for Adam's `mu`, 2 for its `nu`.
+    """
+    places = maps(old, new, rule, seed)
+    ratio = math.sqrt(old['h'] / new['h'])
+    grown = []
+    for array in _arrays(moments, axes, fan_in):
+        shared = ''.join(a for a in array.axes if a not in array.fan_in) if rule.divides else ''
+        if array.makes_queries:
+            shared = shared.replace('h', '')
+        elif array.scales_tied_head:
+            shared = shared.replace('d', '')
+        x = _grow(array, places, shared, ratio if array.makes_queries else 1.0, power)
+        mean = array.value.mean() if power == 2 else 0.0
+        grown.append(_filled(x, array, places, lambda _: mean))  # noqa: B023
+    return jax.tree.unflatten(jax.tree.structure(moments), grown)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Array:
+    """One array of a model, and its part in it."""
+
+    path: str
+    value: Any
+    axes: str
+    fan_in: str
+    makes_queries: bool
+    scales_tied_head: bool
+
+
+def _arrays(params: Params, axes: Params, fan_in: Params) -> list[_Array]:
+    leaves = jax.tree.leaves_with_path(params)
+    paths = [jax.tree_util.keystr(path, simple=True, separator='.') for path, _ in leaves]
+    # What the size of the queries is made by: their norm where they have one, else their product.
+    normed = any('.query_norm.' in path for path in paths)
+    queries = '.query_norm.' if normed else '.query.'
+    tied = 'head' not in params
+    rows = zip(paths, leaves, jax.tree.leaves(axes), jax.tree.leaves(fan_in), strict=True)
+    return [
+        _Array(path, x, names, sums, queries in path, tied and path.startswith('final_norm.'))
+        for path, (_, x), names, sums in rows
+    ]
 
 
 def copied(names: str, places: Maps) -> float:
@@ -177,50 +237,45 @@ def copied(names: str, places: Maps) -> float:
     return math.prod(float(np.mean(places[axis] >= 0)) for axis in names if axis in places)
 
 
-def _grow(x: Any, names: str, places: Maps, divided: str, scale: float) -> Any:
+def _grow(array: _Array, places: Maps, divided: str, scale: float, power: int = 1) -> Any:
     """The array at its new size, divided along some axes by the counts of what they repeat."""
+    x = array.value
     xp = np if isinstance(x, np.ndarray) else jnp
-    factors: list[tuple[int, np.ndarray]] = []
-    for number, axis in enumerate(names):
+    scales: list[Any] = [] if scale == 1 else [scale]
+    for number, axis in enumerate(array.axes):
         if axis not in places or _is_identity(places[axis], x.shape[number]):
             continue
-        place = places[axis]
-        x = xp.take(x, np.maximum(place, 0), axis=number)
+        x = xp.take(x, np.maximum(places[axis], 0), axis=number)
         if axis in divided:
-            factors.append((number, 1 / _counts(place)))
-    for number, factor in factors:
-        x = x * factor.astype(x.dtype).reshape(-1, *[1] * (x.ndim - number - 1))
-    return x if scale == 1 else x * xp.asarray(scale, x.dtype)
+            scales.append((1 / _counts(places[axis])).reshape(-1, *[1] * (x.ndim - number - 1)))
+    for factor in scales:
+        x = x * xp.asarray(factor**power, x.dtype)
+    return x
 
 
-def _filled(x: Any, names: str, places: Maps, path: str, fresh: Callable[[str], Any] | None) -> Any:
+def _filled(x: Any, array: _Array, places: Maps, fresh: Callable[[str], Any] | None) -> Any:
     """The array with the initial values wherever one of its axes is filled from nowhere."""
-    kept = [(number, places[axis] >= 0) for number, axis in enumerate(names) if axis in places]
+    kept = [(number, places[axis] >= 0) for number, axis in enumerate(array.axes) if axis in places]
     kept = [(number, mask) for number, mask in kept if not mask.all()]
     if not kept:
         return x
     if fresh is None:
-        raise ValueError(f'{path} has places that no old value fills: fresh must be given')
+        raise ValueError(f'{array.path} has places that no old value fills: fresh must be given')
     xp = np if isinstance(x, np.ndarray) else jnp
     masks = (mask.reshape(-1, *[1] * (x.ndim - number - 1)) for number, mask in kept)
-    return xp.where(math.prod(masks, start=np.True_), x, xp.asarray(fresh(path), x.dtype))
+    return xp.where(math.prod(masks, start=np.True_), x, xp.asarray(fresh(array.path), x.dtype))
 
 
-def _with_noise(
-    x: Any, names: str, places: Maps, sums: str, rule: Rule, seed: int, number: int
-) -> Any:
+def _with_noise(x: Any, array: _Array, places: Maps, rule: Rule, key: jax.Array) -> Any:
     """The kernel with noise whose sum over the copies of each input is zero."""
-    repeated = [axis for axis in sums if len(set(places[axis])) < len(places[axis])]
+    repeated = [axis for axis in array.fan_in if len(set(places[axis])) < len(places[axis])]
     if not repeated:
         return x
-    key = jax.random.fold_in(jax.random.key(seed), number)
     noise = jax.random.normal(key, x.shape, x.dtype)
     following = _following(places[repeated[0]])
-    noise = noise - jnp.take(noise, following, axis=names.index(repeated[0]))
-    size = rule.noise / math.sqrt(2)
-    if isinstance(x, np.ndarray):
-        return x + np.asarray(noise) * (size * x.std())
-    return x + noise * (size * x.std())
+    noise -= jnp.take(noise, following, axis=array.axes.index(repeated[0]))
+    size = x.std() * (rule.noise / math.sqrt(2))
+    return x + (np.asarray(noise) if isinstance(x, np.ndarray) else noise) * size
 
 
 def _following(place: np.ndarray) -> np.ndarray:
@@ -295,20 +350,10 @@ def _is_identity(place: np.ndarray, old: int) -> bool:
     return len(place) == old and bool((place == np.arange(old)).all())
 
 
-def _queries(paths: list[str]) -> tuple[str, ...]:
-    """Beginnings of the paths of what makes the queries' sizes: their norm, else their product."""
-    norms = {path.rpartition('.')[0] for path in paths if '.query_norm.' in path}
-    if norms:
-        return tuple(f'{module}.' for module in norms)
-    return tuple(f'{path.rpartition(".")[0]}.' for path in paths if path.endswith('.query.kernel'))
-
-
-def _check_norms(
-    paths: list[str], names: list[str], old: Mapping[str, int], new: Mapping[str, int]
-) -> None:
-    for path, axes in zip(paths, names, strict=True):
-        if path.endswith('.scale') and 'h' in axes and old['h'] != new['h']:
+def _check_norms(arrays: list[_Array], old: Mapping[str, int], new: Mapping[str, int]) -> None:
+    for array in arrays:
+        if array.path.endswith('.scale') and 'h' in array.axes and old['h'] != new['h']:
             raise ValueError(
-                f'{path} normalises over head_dim: its function is only kept while head_dim stays '
-                f'{old["h"]}, got {new["h"]}'
+                f'{array.path} normalises over head_dim: its function is only kept while head_dim '
+                f'stays {old["h"]}, got {new["h"]}'
             )
