@@ -35,16 +35,15 @@ _COORDINATOR = flags.DEFINE_string(
 _NUM_PROCESSES = flags.DEFINE_integer('num_processes', None, 'Processes of the run.')
 _PROCESS_ID = flags.DEFINE_integer('process_id', None, 'Number of this process, from 0.')
 
-_NO_SWEEP = '--sweep_index also needs --sweep=FILE.py'
 _OF_ONE_RUN = (_PLAN, _PROFILE, _WANDB, _COORDINATOR, _NUM_PROCESSES, _PROCESS_ID)
 
 
 def main() -> int:
     """Returns the exit code of what the flags ask for."""
+    if _SWEEP_INDEX.present and not _SWEEP.present:
+        raise InputError('--sweep_index also needs --sweep=FILE.py')
     if _CONFIG.value is None:
         return _many()
-    if _SWEEP_INDEX.value is not None:
-        raise InputError(_NO_SWEEP)
     run = recipe.from_dict(command.plain(_CONFIG.value))
     from phijax.train import start
 
@@ -70,8 +69,6 @@ def _many() -> int:
 
     if _SWEEP.value is not None:
         return sweep.run_file(_SWEEP.value, _WORKDIR.value, _SWEEP_INDEX.value)
-    if _SWEEP_INDEX.value is not None:
-        raise InputError(_NO_SWEEP)
     return sweep.print_comparison(str(_COMPARE.value), _WORKDIR.value)
 
 

@@ -111,7 +111,7 @@ def state(run: Mapping[str, Any]) -> str:
     """Where a run is, in words."""
     if run['finished']:
         return 'done'
-    if run['exit_code'] not in (None, 0, 130, 143):
+    if run['exit_code']:
         return f'failed at step {run["step"]} (exit code {run["exit_code"]})'
     return f'at step {run["step"]}' if run['step'] else 'not run'
 
@@ -191,11 +191,19 @@ def _page(sweep: Sweep, rows: Sequence[Mapping[str, Any]], drawn: bool) -> str:
     sections = [
         ('', f'Runs of `{sweep.config}`, by `{sweep.path}`.'),
         ('Result', f'{report.table(rows)}\n\nMeans over the finished seeds; sd has n - 1 below.'),
+        ('Runs', report.table([_overrides(sweep, name) for name in sweep.names])),
         ('Curves', plot if drawn else 'No finished run has an evaluation on held-out text.'),
         ('What this does not show', '\n'.join(f'- {limit}' for limit in LIMITS)),
         ('Environment', report.table([report.environment()])),
     ]
     return report.page(f'Sweep {pathlib.Path(sweep.path).parent.name}', sections)
+
+
+def _overrides(sweep: Sweep, name: str) -> dict[str, str]:
+    """What a name stands for; a text may still have the first seed in it."""
+    overrides = next(run.overrides for run in sweep.runs if run.name == name)
+    shown = [f'{field}={value}' for field, value in overrides.items() if field != 'seed']
+    return {'run': name, 'overrides': ', '.join(shown) or 'none'}
 
 
 def _write(path: pathlib.Path, text: str) -> None:

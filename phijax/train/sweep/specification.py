@@ -153,9 +153,10 @@ def _named(path: str, fields: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
                 'letters, digits or -'
             )
         # Some disks do not tell upper case from lower.
-        other = taken.setdefault(safe.lower(), name)
-        if other is not name:
+        if safe.lower() in taken:
+            other = taken[safe.lower()]
             raise InputError(f'{path}: runs {other!r} and {name!r} would share a directory')
+        taken[safe.lower()] = name
     return dict(pairs)
 
 
