@@ -28,7 +28,7 @@ FLAGS = [
     ('--coordinator=localhost:1', '--coordinator=HOST:PORT also needs --num_processes and --pro'),
 ]
 FILES = [
-    ((), '--config is needed: there are configs/phi1.py'),
+    ((), '--config is needed, or --sweep, or --compare: there are configs/phi1.py'),
     (('--config=configs/phi9.py',), "no config file 'configs/phi9.py': there are configs/phi1.py"),
     (
         ('--config', 'configs/phi9.py'),
