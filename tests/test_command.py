@@ -62,6 +62,23 @@ def answered(run_command: Callable[..., subprocess.CompletedProcess]) -> Callabl
     return check
 
 
+@pytest.mark.parametrize(
+    ('module', 'text', 'flag'),
+    [
+        ('phijax.train', 'Trains a recipe', '--config: The recipe: a file of configs/'),
+        ('phijax.train', '--compare=runs/one,runs/other', '--sweep_index: Train only this run'),
+        ('phijax.generate', 'python -m phijax.generate', '--checkpoint: '),
+    ],
+)
+def test_help_has_the_docstring_and_the_flags(
+    run_command: Callable[..., subprocess.CompletedProcess], module: str, text: str, flag: str
+) -> None:
+    done = run_command(module, '--help')
+    assert (done.returncode, done.stderr) == (0, '')
+    assert text in done.stdout.partition('  --')[0]
+    assert f'\n  {flag}' in done.stdout
+
+
 @pytest.mark.parametrize(('flag', 'answer'), FLAGS)
 def test_wrong_flag_is_answered(
     answered: Callable[..., None],

@@ -14,12 +14,18 @@ from phijax.errors import InputError
 from phijax.train import recipe
 
 _CONFIG = command.define_config()
-_WORKDIR = flags.DEFINE_string('workdir', '', 'Where the run is kept; a run there goes on.')
+_WORKDIR = flags.DEFINE_string(
+    'workdir', '', 'Where the run or sweep is kept, which goes on; where --compare draws.'
+)
 _SWEEP = flags.DEFINE_string(
-    'sweep', None, 'A file with get_sweep(): trains its runs one by one, those done already not.'
+    'sweep',
+    None,
+    'FILE.py[:variant] with get_sweep(): trains its runs one by one, and skips what is done.',
 )
 _SWEEP_INDEX = flags.DEFINE_integer(
-    'sweep_index', None, 'Train this run of the sweep only, from 0: the index of a job array.'
+    'sweep_index',
+    None,
+    'Train only this run of the sweep, from 0; in a job array, such as $SLURM_ARRAY_TASK_ID.',
 )
 _COMPARE = flags.DEFINE_string(
     'compare', None, 'A,B: two workdirs, or two directories of seeds, beside each other.'
