@@ -44,7 +44,7 @@ BASE = {
 SWEEP = {
     'config': 'configs/quickstart.py:smoke',
     'base': BASE,
-    'runs': {'brief': {}, 'long': {'num_steps': 300, 'evaluate_every': 100}},
+    'runs': {'brief': {}, 'long': {'num_steps': 600, 'evaluate_every': 200}},
     'seeds': [0, 1],
 }
 GRID = {key: value for key, value in SWEEP.items() if key != 'runs'}
@@ -112,7 +112,7 @@ def test_interrupted_sweep_goes_on(start: Callable, tmp_path: pathlib.Path) -> N
         f'file  {root}'[:9],
     ]
     half = results.read(root / 'long' / 'seed0')
-    assert 0 < half['step'] < 300
+    assert 0 < half['step'] < 600
     assert (root / 'long' / 'seed0' / 'checkpoints' / f'{half["step"]:08}').is_dir()
     assert f'seed 0 at step {half["step"]}, seed 1 not run' in (root / 'table.md').read_text()
     before = (root / 'brief' / 'seed0' / 'metrics.jsonl').read_bytes()
@@ -147,7 +147,7 @@ def check_results(root: pathlib.Path) -> None:
         ('long', 1),
     ]
     assert all(run['finished'] and run['exit_code'] == 0 for run in runs)
-    assert [entry[:2] for entry in runs[2]['curve']] == [(s, 64 * s) for s in (100, 200, 300)]
+    assert [entry[:2] for entry in runs[2]['curve']] == [(s, 64 * s) for s in (200, 400, 600)]
     rows = json.loads((root / 'results.json').read_text())['table']
     losses = [run['loss'] for run in runs[:2]]
     assert losses[0] != losses[1]
@@ -158,7 +158,7 @@ def check_results(root: pathlib.Path) -> None:
     assert (root / 'curves.png').read_bytes().startswith(b'\x89PNG')
     text = (root / 'report.md').read_text()
     assert (root / 'table.md').read_text().strip() in text
-    assert 'num_steps=300' in text
+    assert 'num_steps=600' in text
     assert not list(root.glob('.*.png')) + list(root.glob('.*.md'))
 
 

@@ -23,6 +23,8 @@ from phijax.train.sweep.specification import Sweep, SweepRun, safe_name, workdir
 
 FAILED = 1
 
+_POLL_SECONDS = 0.1
+
 _CONFIG = '''"""One run of a sweep, whole: {path}, {name}, seed {seed}.
 
     {command}
@@ -50,9 +52,12 @@ class Forward(Stop):
         if self.signal is not None:  # it came before there was a child to tell
             child.send_signal(self.signal)
         try:
-            return child.wait()
+            # A signal that another thread of this process takes does not wake a longer wait.
+            while child.poll() is None:
+                time.sleep(_POLL_SECONDS)
         finally:
             self.child = None
+        return child.returncode
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.child is None:
