@@ -36,12 +36,15 @@ def define_config() -> flags.FlagHolder:
 def main(run: Callable[[], int | None], instead_of_config: Sequence[str] = ()) -> NoReturn:
     """Parses the flags, runs, and exits with what `run` returns.
 
-    A command that takes a config needs it, or one of the flags `instead_of_config`.
+    A command that takes a config needs it, or one of the flags `instead_of_config`. `--help` shows
+    the command's docstring and its flags.
 
     Exit code 2 and one message on the standard error, before any device work, answer whatever the
     user can mend: an unknown flag or key (with the nearest one), a wrong type, a missing file, and
     any `InputError`.
     """
+    if '--help' in sys.argv[1:]:
+        sys.exit(_print_help())
     logging.basicConfig(format='%(levelname)s %(message)s', level=logging.WARNING)
     try:
         _check_config_file(sys.argv)
@@ -61,6 +64,14 @@ def main(run: Callable[[], int | None], instead_of_config: Sequence[str] = ()) -
 def plain(config: ml_collections.ConfigDict) -> dict[str, Any]:
     """A config as nested plain values, with what refers to other fields resolved."""
     return config.copy_and_resolve_references().to_dict()
+
+
+def _print_help() -> int:
+    """0, after the command's docstring and flags are on the terminal."""
+    own = (flags.FLAGS.module_help(__name__), flags.FLAGS.main_module_help())
+    texts = [text.partition(':\n')[2] for text in own]  # without the name of the module
+    print('\n'.join([str(sys.modules['__main__'].__doc__), *filter(None, texts)]))
+    return 0
 
 
 def _check_asked(names: list[str]) -> None:

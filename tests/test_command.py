@@ -28,7 +28,7 @@ FLAGS = [
     ('--coordinator=localhost:1', '--coordinator=HOST:PORT also needs --num_processes and --pro'),
 ]
 FILES = [
-    ((), '--config is needed: there are configs/phi1.py'),
+    ((), '--config is needed, or --sweep, or --compare: there are configs/phi1.py'),
     (('--config=configs/phi9.py',), "no config file 'configs/phi9.py': there are configs/phi1.py"),
     (
         ('--config', 'configs/phi9.py'),
@@ -60,6 +60,23 @@ def answered(run_command: Callable[..., subprocess.CompletedProcess]) -> Callabl
         assert seconds < MOST_SECONDS
 
     return check
+
+
+@pytest.mark.parametrize(
+    ('module', 'text', 'flag'),
+    [
+        ('phijax.train', 'Trains a recipe', '--config: The recipe: a file of configs/'),
+        ('phijax.train', '--compare=runs/one,runs/other', '--sweep_index: Train only this run'),
+        ('phijax.generate', 'python -m phijax.generate', '--checkpoint: '),
+    ],
+)
+def test_help_has_the_docstring_and_the_flags(
+    run_command: Callable[..., subprocess.CompletedProcess], module: str, text: str, flag: str
+) -> None:
+    done = run_command(module, '--help')
+    assert (done.returncode, done.stderr) == (0, '')
+    assert text in done.stdout.partition('  --')[0]
+    assert f'\n  {flag}' in done.stdout
 
 
 @pytest.mark.parametrize(('flag', 'answer'), FLAGS)

@@ -2,7 +2,7 @@
 
     python -m phijax.train --sweep=experiments/quickstart/sweep.py --workdir=runs/rates
 
-Expected: six runs of 40 steps, three to four minutes on 2 cores. Variants: full, brief (two rates).
+Expected: six runs of 40 steps, three to five minutes on 2 cores. Variants: full, brief (two rates).
 """
 
 from typing import Any

@@ -14,12 +14,18 @@ from phijax.errors import InputError
 from phijax.train import recipe
 
 _CONFIG = command.define_config()
-_WORKDIR = flags.DEFINE_string('workdir', '', 'Where the run is kept; a run there goes on.')
+_WORKDIR = flags.DEFINE_string(
+    'workdir', '', 'Where the run or sweep is kept, which goes on; where --compare draws.'
+)
 _SWEEP = flags.DEFINE_string(
-    'sweep', None, 'A file with get_sweep(): trains its runs one by one, those done already not.'
+    'sweep',
+    None,
+    'FILE.py[:variant] with get_sweep(): trains its runs one by one, and skips what is done.',
 )
 _SWEEP_INDEX = flags.DEFINE_integer(
-    'sweep_index', None, 'Train this run of the sweep only, from 0: the index of a job array.'
+    'sweep_index',
+    None,
+    'Train only this run of the sweep, from 0; in a job array, such as $SLURM_ARRAY_TASK_ID.',
 )
 _COMPARE = flags.DEFINE_string(
     'compare', None, 'A,B: two workdirs, or two directories of seeds, beside each other.'
@@ -35,16 +41,15 @@ _COORDINATOR = flags.DEFINE_string(
 _NUM_PROCESSES = flags.DEFINE_integer('num_processes', None, 'Processes of the run.')
 _PROCESS_ID = flags.DEFINE_integer('process_id', None, 'Number of this process, from 0.')
 
-_NO_SWEEP = '--sweep_index also needs --sweep=FILE.py'
 _OF_ONE_RUN = (_PLAN, _PROFILE, _WANDB, _COORDINATOR, _NUM_PROCESSES, _PROCESS_ID)
 
 
 def main() -> int:
     """Returns the exit code of what the flags ask for."""
+    if _SWEEP_INDEX.present and not _SWEEP.present:
+        raise InputError('--sweep_index also needs --sweep=FILE.py')
     if _CONFIG.value is None:
         return _many()
-    if _SWEEP_INDEX.value is not None:
-        raise InputError(_NO_SWEEP)
     run = recipe.from_dict(command.plain(_CONFIG.value))
     from phijax.train import start
 
@@ -70,8 +75,6 @@ def _many() -> int:
 
     if _SWEEP.value is not None:
         return sweep.run_file(_SWEEP.value, _WORKDIR.value, _SWEEP_INDEX.value)
-    if _SWEEP_INDEX.value is not None:
-        raise InputError(_NO_SWEEP)
     return sweep.print_comparison(str(_COMPARE.value), _WORKDIR.value)
 
 

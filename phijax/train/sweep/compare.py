@@ -147,11 +147,8 @@ def describe(comparison: Comparison) -> str:
 
 def draw(comparison: Comparison, path: pathlib.Path) -> pathlib.Path:
     """Draws both held-out curves, with the worse one's final loss as a level; returns `path`."""
-    curves = []
-    for colour, side in enumerate(comparison.sides):
-        tokens, loss, low, high = zip(*results.mean_curve(side.runs), strict=True)
-        band = {'low': low, 'high': high} if len(side.runs) > 1 else {}
-        curves.append(report.Curve(str(side.path), tokens, loss, colour, 'points', **band))
+    sides = enumerate(comparison.sides)
+    curves = [results.mean_band(str(side.path), side.runs, colour) for colour, side in sides]
     level = f'{comparison.target:.4f}, the worse final loss'
     curves.append(report.Curve(level, (), (comparison.target,), len(curves), 'level'))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -177,31 +174,39 @@ def _side(path: pathlib.Path) -> Side:
     workdirs = [path] if single else [found.parent for found in path.glob('seed*/config.json')]
     if not workdirs:
         raise InputError(f'{path} has no run: neither config.json nor seed*/config.json')
-    runs = [results.read(workdir) for workdir in workdirs]
-    for run in runs:
-        if run['loss'] is None:
-            raise InputError(
-                f'{run["workdir"]} has no held-out loss at step {run["step"]}, its last'
-            )
+    runs = [_measured(workdir) for workdir in workdirs]
     return Side(path, tuple(sorted(runs, key=lambda run: run['seed'])), single)
+
+
+def _measured(workdir: pathlib.Path) -> Measured:
+    run = results.read(workdir)
+    if run['loss'] is None:
+        raise InputError(f'{workdir} has no held-out loss at step {run["step"]}, its last')
+    return run
 
 
 def _paired(left: Side, right: Side) -> tuple[Side, Side, tuple[int, ...]]:
     """Both sides with the runs that have a partner, and the seeds that have none."""
     if left.single and right.single:
         return left, right, ()
-    seeds = [{run['seed'] for run in side.runs} for side in (left, right)]
-    shared = seeds[0] & seeds[1]
+    left_seeds, right_seeds = _seeds(left), _seeds(right)
+    shared = left_seeds & right_seeds
     if not shared:
         raise InputError(
-            f'no seed is on both sides: {left.path} has {sorted(seeds[0])}, '
-            f'{right.path} has {sorted(seeds[1])}'
+            f'no seed is on both sides: {left.path} has {sorted(left_seeds)}, '
+            f'{right.path} has {sorted(right_seeds)}'
         )
-    kept = [
-        dataclasses.replace(side, runs=tuple(r for r in side.runs if r['seed'] in shared))
-        for side in (left, right)
-    ]
-    return kept[0], kept[1], tuple(sorted(seeds[0] ^ seeds[1]))
+    unpaired = tuple(sorted(left_seeds ^ right_seeds))
+    return _with_seeds(left, shared), _with_seeds(right, shared), unpaired
+
+
+def _seeds(side: Side) -> set[int]:
+    return {run['seed'] for run in side.runs}
+
+
+def _with_seeds(side: Side, seeds: set[int]) -> Side:
+    runs = tuple(run for run in side.runs if run['seed'] in seeds)
+    return dataclasses.replace(side, runs=runs)
 
 
 def _difference(left: Side, right: Side, field: str) -> Difference:

@@ -49,24 +49,17 @@ def collect(root: pathlib.Path) -> list[dict[str, Any]]:
 
 def read(workdir: pathlib.Path) -> dict[str, Any]:
     """What the run of a workdir measured so far, as `collect` tells it."""
-    records = _records(workdir)
+    config, records = _config(workdir), _records(workdir)
     trained = [record for record in records if record['kind'] == 'train']
-    config = _config(workdir)
-    tokens_per_step = config['batch_size'] * config['data']['length'] if config else 0
-    curve = [
-        (r['step'], r['step'] * tokens_per_step, float(r['loss']), float(r['bits_per_byte']))
-        for r in records
-        if r['kind'] == 'evaluate'
-    ]
+    tokens_per_step = config['batch_size'] * config['data']['length']
+    curve = _curve(records, tokens_per_step)
     step = trained[-1]['step'] if trained else 0
-    ended = bool(config) and step == config['num_steps']
-    code = workdir / EXIT_CODE
     return {
         'name': workdir.parent.name,
-        'seed': config['seed'] if config else int(workdir.name.removeprefix('seed')),
+        'seed': config['seed'],
         'workdir': str(workdir),
-        'finished': ended and (workdir / 'selected.json').exists(),
-        'exit_code': int(code.read_text()) if code.exists() else None,
+        'finished': step == config['num_steps'] and (workdir / 'selected.json').exists(),
+        'exit_code': _exit_code(workdir),
         'curve': curve,
         'step': step,
         **_last(trained, curve, tokens_per_step),
@@ -96,14 +89,14 @@ def row(name: str, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
     A standard deviation has n - 1 below; of fewer than two seeds there is none.
     """
-    done = [run for run in runs if run['finished']]
+    done = _finished(runs)
     cells: dict[str, Any] = {'run': name, 'seeds': f'{len(done)} of {len(runs)}'}
     for label, field in _MEANS.items():
         values = [run[field] for run in done if run[field] is not None]
         cells[label] = _mean(values)
         if label in _SPREADS:
-            cells[f'sd of {label}'] = statistics.stdev(values) if len(values) > 1 else 'n/a'
-    missing = [f'seed {run["seed"]} {state(run)}' for run in runs if not run['finished']]
+            cells[f'sd of {label}'] = _deviation(values)
+    missing = [f'seed {run["seed"]} {state(run)}' for run in runs if run not in done]
     return cells | {'missing': ', '.join(missing) or 'none'}
 
 
@@ -111,36 +104,41 @@ def state(run: Mapping[str, Any]) -> str:
     """Where a run is, in words."""
     if run['finished']:
         return 'done'
-    if run['exit_code'] not in (None, 0, 130, 143):
+    if run['exit_code']:
         return f'failed at step {run["step"]} (exit code {run["exit_code"]})'
     return f'at step {run["step"]}' if run['step'] else 'not run'
 
 
 def mean_curve(runs: Sequence[Mapping[str, Any]]) -> list[tuple[int, float, float, float]]:
     """Tokens, and mean, lowest and highest held-out loss, where every one of the runs has one."""
-    curves = [{entry[1]: entry[2] for entry in run['curve']} for run in runs]
-    shared = sorted(set.intersection(*map(set, curves))) if curves else []
-    columns = [(tokens, [curve[tokens] for curve in curves]) for tokens in shared]
-    return [(tokens, statistics.fmean(v), min(v), max(v)) for tokens, v in columns]
+    by_tokens: dict[int, list[float]] = {}
+    for run in runs:
+        for _, tokens, loss, _ in run['curve']:
+            by_tokens.setdefault(tokens, []).append(loss)
+    shared = sorted(item for item in by_tokens.items() if len(item[1]) == len(runs))
+    return [(tokens, statistics.fmean(v), min(v), max(v)) for tokens, v in shared]
 
 
 def draw(
     path: pathlib.Path, by_name: Mapping[str, Sequence[Mapping[str, Any]]], *, title: str
 ) -> bool:
     """Whether there was a curve to draw: the mean over the finished seeds, and their range."""
-    curves = []
-    for colour, (name, runs) in enumerate(by_name.items()):
-        done = [run for run in runs if run['finished']]
-        points = mean_curve(done)
-        if points:
-            tokens, mean, low, high = (list(column) for column in zip(*points, strict=True))
-            label = f'{name} ({len(done)} seed{"" if len(done) == 1 else "s"})'
-            band = {'low': low, 'high': high} if len(done) > 1 else {}
-            curves.append(report.Curve(label, tokens, mean, colour, 'points', **band))
+    done = {name: _finished(runs) for name, runs in by_name.items()}
+    curves = [mean_band(name, runs, colour) for colour, (name, runs) in enumerate(done.items())]
+    curves = [curve for curve in curves if curve.x]
     if curves:
         panel = report.Panel('held-out loss (nats per token)', curves, 2.5)
         _replace(path, lambda draft: report.plot(draft, [panel], title=title, xlabel='tokens'))
     return bool(curves)
+
+
+def mean_band(name: str, runs: Sequence[Mapping[str, Any]], colour: int) -> report.Curve:
+    """The mean held-out loss against tokens; of several runs with a band over their range."""
+    tokens, mean, low, high = list(zip(*mean_curve(runs), strict=True)) or [()] * 4
+    label = f'{name} ({len(runs)} seed{"" if len(runs) == 1 else "s"})'
+    if len(runs) < 2:
+        return report.Curve(label, tokens, mean, colour, 'points')
+    return report.Curve(label, tokens, mean, colour, 'points', low, high)
 
 
 @contextlib.contextmanager
@@ -157,6 +155,14 @@ def _mean(values: Sequence[float]) -> float | str:
     if not values:
         return 'n/a'
     return values[0] if len(set(values)) == 1 else statistics.fmean(values)
+
+
+def _finished(runs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [run for run in runs if run['finished']]
+
+
+def _deviation(values: Sequence[float]) -> float | str:
+    return statistics.stdev(values) if len(values) > 1 else 'n/a'
 
 
 def _last(
@@ -176,8 +182,27 @@ def _last(
 
 
 def _config(workdir: pathlib.Path) -> dict[str, Any]:
+    """The config that a run has left; before it has, what its directory says."""
     path = workdir / 'config.json'
-    return json.loads(path.read_text()) if path.exists() else {}
+    if path.exists():
+        return json.loads(path.read_text())
+    seed = int(workdir.name.removeprefix('seed'))
+    return {'seed': seed, 'num_steps': None, 'batch_size': 0, 'data': {'length': 0}}
+
+
+def _exit_code(workdir: pathlib.Path) -> int | None:
+    path = workdir / EXIT_CODE
+    return int(path.read_text()) if path.exists() else None
+
+
+def _curve(
+    records: Sequence[Mapping[str, Any]], tokens_per_step: int
+) -> list[tuple[int, int, float, float]]:
+    return [
+        (r['step'], r['step'] * tokens_per_step, float(r['loss']), float(r['bits_per_byte']))
+        for r in records
+        if r['kind'] == 'evaluate'
+    ]
 
 
 def _records(workdir: pathlib.Path) -> list[dict[str, Any]]:
@@ -191,11 +216,19 @@ def _page(sweep: Sweep, rows: Sequence[Mapping[str, Any]], drawn: bool) -> str:
     sections = [
         ('', f'Runs of `{sweep.config}`, by `{sweep.path}`.'),
         ('Result', f'{report.table(rows)}\n\nMeans over the finished seeds; sd has n - 1 below.'),
+        ('Runs', report.table([_overrides(sweep, name) for name in sweep.names])),
         ('Curves', plot if drawn else 'No finished run has an evaluation on held-out text.'),
         ('What this does not show', '\n'.join(f'- {limit}' for limit in LIMITS)),
         ('Environment', report.table([report.environment()])),
     ]
     return report.page(f'Sweep {pathlib.Path(sweep.path).parent.name}', sections)
+
+
+def _overrides(sweep: Sweep, name: str) -> dict[str, str]:
+    """What a name stands for; a text may still have the first seed in it."""
+    overrides = next(run.overrides for run in sweep.runs if run.name == name)
+    shown = [f'{field}={value}' for field, value in overrides.items() if field != 'seed']
+    return {'run': name, 'overrides': ', '.join(shown) or 'none'}
 
 
 def _write(path: pathlib.Path, text: str) -> None:

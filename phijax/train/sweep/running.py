@@ -19,9 +19,11 @@ from phijax.train import door
 from phijax.train.recipe import Recipe, to_dict
 from phijax.train.stop import Stop, Stopped
 from phijax.train.sweep import results
-from phijax.train.sweep.specification import Sweep, SweepRun, workdir
+from phijax.train.sweep.specification import Sweep, SweepRun, safe_name, workdir
 
 FAILED = 1
+
+_POLL_SECONDS = 0.1
 
 _CONFIG = '''"""One run of a sweep, whole: {path}, {name}, seed {seed}.
 
@@ -50,9 +52,12 @@ class Forward(Stop):
         if self.signal is not None:  # it came before there was a child to tell
             child.send_signal(self.signal)
         try:
-            return child.wait()
+            # A signal that another thread of this process takes does not wake a longer wait.
+            while child.poll() is None:
+                time.sleep(_POLL_SECONDS)
         finally:
             self.child = None
+        return child.returncode
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.child is None:
@@ -193,9 +198,10 @@ def _train(sweep: Sweep, run: SweepRun, path: pathlib.Path, at: str, stop: Forwa
     shown = shlex.join(['python', *command])
     print(f'run   {at}  {shown}', flush=True)
     fields = pprint.pformat(to_dict(run.recipe), width=100, sort_dicts=False)
-    about = {'path': sweep.path, 'name': run.name, 'seed': run.seed}
+    about = {'path': sweep.path, 'name': safe_name(run.name), 'seed': run.seed}
     (path / 'recipe.py').write_text(_CONFIG.format(command=shown, fields=fields, **about))
     (path / 'command.txt').write_text(f'{shown}\n')
+    (path / results.EXIT_CODE).unlink(missing_ok=True)
     with (path / 'log.txt').open('a') as log:
         # In a group of its own: Ctrl-C of a terminal reaches a whole group, and a run that is
         # told twice ends without saving.
@@ -208,7 +214,8 @@ def _train(sweep: Sweep, run: SweepRun, path: pathlib.Path, at: str, stop: Forwa
             process_group=0,
         )
         code = stop.follow(child)
-    (path / results.EXIT_CODE).write_text(f'{code}\n')
+    if not stop.requested:
+        (path / results.EXIT_CODE).write_text(f'{code}\n')
     return code
 
 

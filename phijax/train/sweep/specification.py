@@ -106,14 +106,21 @@ def _call(path: str, function: str) -> Any:
         made = runpy.run_path(file)[function]
         return made(variant) if variant else made()
     except _MENDABLE as error:
-        if isinstance(error, KeyError) and error.args == (variant,):
-            raise InputError(f'{file} has no variant {variant!r}') from error
-        if isinstance(error, KeyError) and error.args == (function,):
-            raise InputError(f'{file} has no function {function}(variant)') from error
+        lacks = {(variant,): f'variant {variant!r}', (function,): f'function {function}(variant)'}
+        if isinstance(error, KeyError) and error.args in lacks:
+            raise InputError(f'{file} has no {lacks[error.args]}') from error
         raise InputError(f'{path} cannot be used: {type(error).__name__}: {error}') from error
 
 
 def _check_fields(path: str, fields: Mapping[str, Any]) -> None:
+    _check_keys(path, fields)
+    if not isinstance(fields['config'], str):
+        raise InputError(f'{path}: config must be FILE.py[:VARIANT], got {fields["config"]!r}')
+    _check_overrides(path, 'base', fields['base'])
+    _check_seeds(path, fields['seeds'])
+
+
+def _check_keys(path: str, fields: Mapping[str, Any]) -> None:
     allowed = (*REQUIRED, *SHAPES)
     for key in fields:
         if key not in allowed:
@@ -121,13 +128,9 @@ def _check_fields(path: str, fields: Mapping[str, Any]) -> None:
     missing = [key for key in REQUIRED if key not in fields]
     if missing:
         raise InputError(f'{path} lacks {", ".join(missing)}')
-    if len(fields.keys() & set(SHAPES)) != 1:
+    if ('grid' in fields) == ('runs' in fields):
         given = 'both' if 'grid' in fields else 'neither'
         raise InputError(f'{path} must have either grid or runs, it has {given}')
-    if not isinstance(fields['config'], str):
-        raise InputError(f'{path}: config must be FILE.py[:VARIANT], got {fields["config"]!r}')
-    _check_overrides(path, 'base', fields['base'])
-    _check_seeds(path, fields['seeds'])
 
 
 def _check_seeds(path: str, seeds: Any) -> None:
@@ -156,9 +159,10 @@ def _named(path: str, fields: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
                 'letters, digits or -'
             )
         # Some disks do not tell upper case from lower.
-        other = taken.setdefault(safe.lower(), name)
-        if other is not name:
+        if safe.lower() in taken:
+            other = taken[safe.lower()]
             raise InputError(f'{path}: runs {other!r} and {name!r} would share a directory')
+        taken[safe.lower()] = name
     return dict(pairs)
 
 
@@ -172,16 +176,20 @@ def _runs(path: str, runs: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _grid(path: str, grid: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every combination of the values, named by them."""
+    _check_grid(path, grid)
+    labels = _labels(list(grid))
+    for values in itertools.product(*grid.values()):
+        name = ','.join(f'{labels[f]}={_text(v)}' for f, v in zip(grid, values, strict=True))
+        yield name, dict(zip(grid, values, strict=True))
+
+
+def _check_grid(path: str, grid: Any) -> None:
     _check_overrides(path, 'grid', grid)
     for field, values in grid.items():
         if not isinstance(values, list | tuple) or not values:
             raise InputError(f'{path}: grid[{field!r}] must be a list of values, got {values!r}')
     if not grid:
         raise InputError(f'{path}: grid is empty; give a list of values for at least one field')
-    labels = _labels(list(grid))
-    for values in itertools.product(*grid.values()):
-        name = ','.join(f'{labels[f]}={_text(v)}' for f, v in zip(grid, values, strict=True))
-        yield name, dict(zip(grid, values, strict=True))
 
 
 def _labels(fields: Sequence[str]) -> dict[str, str]:
