@@ -25,6 +25,7 @@ def check(recipe: Recipe, workdir: pathlib.Path) -> None:
     directory = data_directory(recipe, workdir)
     if (directory / 'manifest.json').exists():
         check_data(recipe, packing.manifest(directory))
+        _check_tokenizer(directory / 'tokenizer')
     elif recipe.data.prepare:
         _check_prepare(recipe)
     else:
@@ -109,6 +110,14 @@ def _check_prepare(recipe: Recipe) -> None:
         _check_vocabulary(recipe, config.vocab_size)
 
 
+def _check_tokenizer(directory: pathlib.Path) -> None:
+    if not (directory / 'tokenizer.json').is_file():
+        raise InputError(
+            f'{directory} has no tokenizer.json, which the tokens were made with: bring it back '
+            f'from a copy, or remove {directory.parent} and make it again'
+        )
+
+
 def _check_vocabulary(recipe: Recipe, vocab_size: int) -> None:
     if vocab_size > recipe.model.vocab_size:
         raise InputError(
@@ -125,7 +134,7 @@ def _check_workdir(recipe: Recipe, workdir: pathlib.Path) -> None:
     path = workdir / 'config.json'
     if not path.exists() or not any((workdir / 'checkpoints').glob('*/manifest.json')):
         return
-    before, now = json.loads(path.read_text()), json.loads(json.dumps(to_dict(recipe)))
+    before, now = _read_config(path), json.loads(json.dumps(to_dict(recipe)))
     fixed = ('model', 'data', 'seed', 'batch_size')
     free = ('model.remat', 'model.unroll', 'model.attention', 'data.directory', 'data.made_by')
     changed = [
@@ -139,6 +148,19 @@ def _check_workdir(recipe: Recipe, workdir: pathlib.Path) -> None:
             f'{workdir} holds another run. Changed: {"; ".join(changed)}. '
             'Use another workdir, or the values it began with.'
         )
+
+
+def _read_config(path: pathlib.Path) -> dict[str, Any]:
+    try:
+        fields = json.loads(path.read_text())
+    except ValueError:  # not JSON, or not even text
+        fields = None
+    if not isinstance(fields, dict):
+        raise InputError(
+            f'{path} is damaged. The manifest.json of each checkpoint has the same config under '
+            'metadata; if that is the one of this command, remove the file: it is written anew'
+        )
+    return fields
 
 
 def _differences(name: str, old: Any, new: Any) -> list[tuple[str, Any, Any]]:
