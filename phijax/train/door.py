@@ -23,20 +23,18 @@ def check(recipe: Recipe, workdir: pathlib.Path) -> None:
             that make it), or the data do not fit the model, or the workdir holds another run.
     """
     directory = data_directory(recipe, workdir)
+    missing = []
     if (directory / 'manifest.json').exists():
         check_data(recipe, packing.manifest(directory))
         _check_tokenizer(directory / 'tokenizer')
     elif recipe.data.prepare:
         _check_prepare(recipe)
     else:
-        raise InputError(_data_missing(recipe, directory))
+        missing.append(_data_missing(recipe, directory))
     if recipe.init_from and not pathlib.Path(recipe.init_from).exists():
-        raise InputError(
-            f'init_from={recipe.init_from} is not there. Make it with\n'
-            f'  python -m phijax.train --config=configs/phi1.py --workdir={recipe.init_from}\n'
-            'or give a workdir or a Hugging Face directory: --config.init_from=DIRECTORY\n'
-            f'{_smoke(recipe)}'
-        )
+        missing.append(_start_missing(recipe))
+    if missing:
+        raise InputError('\n'.join([*missing, _smoke(recipe)]))
     _check_workdir(recipe, workdir)
 
 
@@ -176,8 +174,15 @@ def _data_missing(recipe: Recipe, directory: pathlib.Path) -> str:
         f'the data of {recipe.name} are not at {directory} (no manifest.json there). '
         'Make them with\n'
         f'  python -m phijax.data.tokenize --config={recipe.data.made_by} --workdir={directory}\n'
-        'or name another directory: --config.data.directory=DIRECTORY\n'
-        f'{_smoke(recipe)}'
+        'or name another directory: --config.data.directory=DIRECTORY'
+    )
+
+
+def _start_missing(recipe: Recipe) -> str:
+    return (
+        f'init_from={recipe.init_from} is not there. Make it with\n'
+        f'  python -m phijax.train --config=configs/phi1.py --workdir={recipe.init_from}\n'
+        'or give a workdir or a Hugging Face directory: --config.init_from=DIRECTORY'
     )
 
 

@@ -65,6 +65,20 @@ def test_missing_data_are_answered_with_the_commands(tmp_path: pathlib.Path) -> 
     )
 
 
+def test_all_that_is_missing_is_told_at_once(tmp_path: pathlib.Path) -> None:
+    start = tmp_path / 'phi1'
+    run = tiny.make(**{'data.directory': str(tmp_path / 'tokens')}, init_from=str(start))
+    with pytest.raises(InputError) as caught:
+        door.check(run, tmp_path)
+    answer = str(caught.value)
+    for command in (
+        f'phijax.data.tokenize --config=configs/tokenize/stdlib.py --workdir={tmp_path / "tokens"}',
+        f'phijax.train --config=configs/phi1.py --workdir={start}',
+        'phijax.train --config=configs/tiny.py:smoke --workdir=runs/tiny_smoke',
+    ):
+        assert answer.count(f'  python -m {command}') == 1
+
+
 def test_data_are_in_the_workdir_by_default(tmp_path: pathlib.Path) -> None:
     assert door.data_directory(tiny.make(), tmp_path) == tmp_path / 'data'
     with refused(f'not at {tmp_path / "data"}'):
