@@ -25,6 +25,7 @@ FORMAT = 'phijax-tokens-1'
 FIELDS = ('tokens', 'segments', 'positions')
 ENDS = np.dtype('<u8')
 OPEN_SHARDS = 128
+KEYS = ('digest', 'dtype', 'sources', 'tokenizer')
 
 Row = dict[str, np.ndarray]
 
@@ -50,6 +51,9 @@ def manifest(directory: str | os.PathLike[str]) -> dict[str, Any]:
         raise InputError(f'{path} is damaged: {error!r}.') from error
     if found != FORMAT:
         raise InputError(f'{path} has format {found!r}; this version reads {FORMAT!r}.')
+    lacking = [key for key in KEYS if key not in parsed]
+    if lacking:
+        raise InputError(f'{path} is damaged: it has no {", ".join(lacking)}.')
     return parsed
 
 
@@ -78,6 +82,7 @@ class Windows:
         self.source = source
         self._directory = Path(directory)
         self._dtype = np.dtype(stated['dtype'])
+        self._vocab_size = stated['tokenizer']['vocab_size']
         self._shards = _shards(stated, source, split)
         self._check_sizes()
         self._starts = [0, *itertools.accumulate(shard['tokens'] for shard in self._shards)]
@@ -101,6 +106,9 @@ class Windows:
 
         `segments` number the documents in the window from 1, and 0 is padding; `positions` count
         from 0 at the start of the window and of each document in it.
+
+        Raises:
+            InputError: if a token is none of the tokenizer's: the shard is damaged.
         """
         if not 0 <= index < len(self):
             raise IndexError(f'window {index} of {len(self)}')
@@ -112,6 +120,7 @@ class Windows:
             row[0, filled : filled + size] = self._map(shard, '.tokens', self._dtype)[low:high]
             begins += [filled, *(end - low + filled for end in self._ends(shard, low, high))]
             filled += size
+        self._check_ids(index, row[0])
         for number, (first, last) in enumerate(itertools.pairwise((*begins, filled)), 1):
             row[1, first:last] = number
             row[2, first:last] = self._count[: last - first]
@@ -140,6 +149,15 @@ class Windows:
     def _open(self, shard: int, suffix: str, dtype: Any) -> np.ndarray:
         # A plain view: slices of np.memmap itself cost several times as much.
         return np.memmap(self._path(shard, suffix), dtype, 'r').view(np.ndarray)
+
+    def _check_ids(self, index: int, tokens: np.ndarray) -> None:
+        if tokens.min() < 0 or tokens.max() >= self._vocab_size:
+            raise InputError(
+                f'{self._directory}: window {index} of {self.source} has token ids from '
+                f'{tokens.min()} to {tokens.max()}; the tokenizer has 0 to '
+                f'{self._vocab_size - 1}. The shards are damaged: remove {self._directory} and '
+                'make it again.'
+            )
 
     def _check_sizes(self) -> None:
         for index, shard in enumerate(self._shards):

@@ -28,19 +28,18 @@ def check(recipe: Recipe, workdir: pathlib.Path) -> None:
             that make it), or the data do not fit the model, or the workdir holds another run.
     """
     directory = data_directory(recipe, workdir)
+    missing = []
     if (directory / 'manifest.json').exists():
         check_data(recipe, packing.manifest(directory))
+        _check_tokenizer(directory / 'tokenizer')
     elif recipe.data.prepare:
         _check_prepare(recipe)
     else:
-        raise InputError(_data_missing(recipe, directory))
+        missing.append(_data_missing(recipe, directory))
     if recipe.init_from and not pathlib.Path(recipe.init_from).exists():
-        raise InputError(
-            f'init_from={recipe.init_from} is not there. Make it with\n'
-            f'  python -m phijax.train --config=configs/phi1.py --workdir={recipe.init_from}\n'
-            'or give a workdir or a Hugging Face directory: --config.init_from=DIRECTORY\n'
-            f'{_smoke(recipe)}'
-        )
+        missing.append(_start_missing(recipe))
+    if missing:
+        raise InputError('\n'.join([*missing, _smoke(recipe)]))
     _check_workdir(recipe, workdir)
 
 
@@ -111,6 +110,14 @@ def _check_prepare(recipe: Recipe) -> None:
         _check_vocabulary(recipe, config.vocab_size)
 
 
+def _check_tokenizer(directory: pathlib.Path) -> None:
+    if not (directory / 'tokenizer.json').is_file():
+        raise InputError(
+            f'{directory} has no tokenizer.json, which the tokens were made with: bring it back '
+            f'from a copy, or remove {directory.parent} and make it again'
+        )
+
+
 def _check_vocabulary(recipe: Recipe, vocab_size: int) -> None:
     if vocab_size > recipe.model.vocab_size:
         raise InputError(
@@ -127,7 +134,7 @@ def _check_workdir(recipe: Recipe, workdir: pathlib.Path) -> None:
     path = workdir / 'config.json'
     if not path.exists() or not any((workdir / 'checkpoints').glob('*/manifest.json')):
         return
-    before, now = json.loads(path.read_text()), json.loads(json.dumps(to_dict(recipe)))
+    before, now = _read_config(path), json.loads(json.dumps(to_dict(recipe)))
     fixed = ('model', 'data', 'seed', 'batch_size')
     free = ('model.remat', 'model.unroll', 'model.attention', 'data.directory', 'data.made_by')
     changed = [
@@ -141,6 +148,19 @@ def _check_workdir(recipe: Recipe, workdir: pathlib.Path) -> None:
             f'{workdir} holds another run. Changed: {"; ".join(changed)}. '
             'Use another workdir, or the values it began with.'
         )
+
+
+def _read_config(path: pathlib.Path) -> dict[str, Any]:
+    try:
+        fields = json.loads(path.read_text())
+    except ValueError:  # not JSON, or not even text
+        fields = None
+    if not isinstance(fields, dict):
+        raise InputError(
+            f'{path} is damaged. The manifest.json of each checkpoint has the same config under '
+            'metadata; if that is the one of this command, remove the file: it is written anew'
+        )
+    return fields
 
 
 def differences(name: str, old: Any, new: Any) -> list[tuple[str, Any, Any]]:
@@ -159,8 +179,15 @@ def _data_missing(recipe: Recipe, directory: pathlib.Path) -> str:
         f'the data of {recipe.name} are not at {directory} (no manifest.json there). '
         'Make them with\n'
         f'  python -m phijax.data.tokenize --config={recipe.data.made_by} --workdir={directory}\n'
-        'or name another directory: --config.data.directory=DIRECTORY\n'
-        f'{_smoke(recipe)}'
+        'or name another directory: --config.data.directory=DIRECTORY'
+    )
+
+
+def _start_missing(recipe: Recipe) -> str:
+    return (
+        f'init_from={recipe.init_from} is not there. Make it with\n'
+        f'  python -m phijax.train --config=configs/phi1.py --workdir={recipe.init_from}\n'
+        'or give a workdir or a Hugging Face directory: --config.init_from=DIRECTORY'
     )
 
 

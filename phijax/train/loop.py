@@ -77,6 +77,8 @@ def _train(recipe: Recipe, workdir: pathlib.Path, stop: Stop, profile: bool, wan
     # Whatever ends the run, the records and the checkpoint on its way reach the disk.
     with writer, checkpointer:
         writer.note(_opening(recipe, mesh, workdir, start))
+        if leader:
+            _warn_of_full_disk(recipe, checkpointer.directory, writer)
         run = Run(recipe, directory, program, checkpointer, meter, writer, stop, state, start)
         try:
             run.compile()
@@ -175,6 +177,15 @@ def _meter(recipe: Recipe, mesh: jax.sharding.Mesh, start: int) -> metrics.Meter
         flops_per_step=arithmetic.flops(recipe.model, recipe.batch_size, recipe.data.length),
         peak_flops=peak and peak * mesh.size,
     )
+
+
+def _warn_of_full_disk(recipe: Recipe, directory: pathlib.Path, writer: metrics.Writer) -> None:
+    """Says at the start what would else be found out at a checkpoint, hours later."""
+    leaves = jax.tree.leaves(step.abstract_state(recipe))
+    num_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
+    warning = checkpoint.preflight(directory, num_bytes, keep=recipe.checkpoints.keep)
+    if warning:
+        writer.warn(warning)
 
 
 def _opening(recipe: Recipe, mesh: jax.sharding.Mesh, workdir: pathlib.Path, start: int) -> str:

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import pathlib
+import socket
 
 from phijax.errors import InputError
 from phijax.train import door
@@ -75,21 +76,49 @@ def connect(coordinator: str, num_processes: int | None, process_id: int | None)
     """Joins the other processes of a run, if there are any.
 
     Raises:
-        InputError: one of the three is missing.
+        InputError: one of the three is missing or cannot be, or the port is taken.
     """
     if not coordinator:
         if (num_processes, process_id) != (None, None):
             raise InputError('--num_processes and --process_id also need --coordinator=HOST:PORT')
         return
+    if coordinator != 'auto':
+        _check_processes(coordinator, num_processes, process_id)
     import jax
 
     jax.config.update('jax_cpu_collectives_implementation', 'gloo')
     if coordinator == 'auto':
         jax.distributed.initialize(heartbeat_timeout_seconds=30)
         return
+    jax.distributed.initialize(coordinator, num_processes, process_id, heartbeat_timeout_seconds=30)
+
+
+def _check_processes(coordinator: str, num_processes: int | None, process_id: int | None) -> None:
     if num_processes is None or process_id is None:
         raise InputError('--coordinator=HOST:PORT also needs --num_processes and --process_id')
-    jax.distributed.initialize(coordinator, num_processes, process_id, heartbeat_timeout_seconds=30)
+    host, _, port = coordinator.rpartition(':')
+    if not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
+        raise InputError(f'--coordinator must be HOST:PORT or auto, got {coordinator!r}')
+    if not 0 <= process_id < num_processes:
+        raise InputError(
+            f'--process_id must be from 0 to {num_processes - 1} (--num_processes less 1), '
+            f'got {process_id}'
+        )
+    if process_id == 0:
+        _check_free(int(port))
+
+
+def _check_free(port: int) -> None:
+    """Returns when the first process can listen here: jax's own server would end in a crash."""
+    both = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both else socket.AF_INET
+    try:
+        socket.create_server(('', port), family=family, dualstack_ipv6=both).close()
+    except OSError as error:
+        raise InputError(
+            f'--coordinator: this process cannot listen on port {port} ({error.strerror}); stop '
+            'what does, or give another port to all processes'
+        ) from error
 
 
 def _check_rows(recipe: Recipe, mesh_shape: tuple[int, int, int], process_count: int) -> None:

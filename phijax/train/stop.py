@@ -1,16 +1,20 @@
 """Stopping a run from outside: SIGTERM and Ctrl-C save and end it, a second signal forces."""
 
+import _thread
 import atexit
 import contextlib
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, TypeVar
 
 T = TypeVar('T')
+
+INSIST_SECONDS = 1.0
 
 
 class Stopped(BaseException):
@@ -21,7 +25,9 @@ class Stop:
     """Whether a signal asked for the end of the run.
 
     Most of a run looks at `requested` between two steps. Where it may wait long, inside
-    `interruptible`, the signal raises `Stopped` there and then.
+    `interruptible`, the signal raises `Stopped` there and then. Python drops what is raised in a
+    callback of its garbage collector or in a `__del__`, where a signal may happen to be handled, so
+    `Stopped` is raised again as long as the wait goes on.
     """
 
     def __init__(self) -> None:
@@ -29,6 +35,7 @@ class Stop:
         self.signal: int | None = None
         self.agreed = False
         self._waiting = False
+        self._insisting = False
 
     @property
     def requested(self) -> bool:
@@ -52,11 +59,14 @@ class Stop:
             yield
             return
         before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        tell = sys.unraisablehook
+        sys.unraisablehook = lambda args: None if args.exc_type is Stopped else tell(args)
         for number in before:
             signal.signal(number, self._handle)
         try:
             yield
         finally:
+            sys.unraisablehook = tell
             for number, handler in before.items():
                 signal.signal(number, handler)
 
@@ -103,8 +113,18 @@ class Stop:
             os._exit(self.exit_code)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
-        if self.requested:
+        if self.requested and not self._insisting:
             os._exit(128 + number)
+        self._insisting = False
         self.signal = number
         if self._waiting:
+            # Not a `threading.Thread`, whose start takes a lock that the main thread may hold.
+            _thread.start_new_thread(self._insist, (number, threading.get_ident()))
             raise Stopped
+
+    def _insist(self, number: int, thread: int) -> None:
+        """Handles the signal once more if it has not ended the wait."""
+        time.sleep(INSIST_SECONDS)
+        if self._waiting:
+            self._insisting = True
+            signal.pthread_kill(thread, number)

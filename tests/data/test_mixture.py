@@ -240,15 +240,17 @@ def test_missing_data_is_told_with_its_command(tmp_path):
 
 
 def test_closing_ends_the_threads(directory):
-    before = threading.active_count()
+    before = {*threading.enumerate()}
     stream = mixture.stream(directory, {'a': 1}, length=LENGTH, batch_size=4, seed=0)
     next(stream)
-    assert threading.active_count() > before
+    # Those of the streams of other tests may end meanwhile.
+    started = {*threading.enumerate()} - before
+    assert started
     stream.close()
     deadline = time.monotonic() + 10
-    while threading.active_count() > before and time.monotonic() < deadline:
+    while any(thread.is_alive() for thread in started) and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert threading.active_count() == before
+    assert not any(thread.is_alive() for thread in started)
 
 
 def test_a_process_ends_with_an_open_stream(directory):

@@ -129,6 +129,10 @@ def test_a_missing_manifest_names_the_command(tmp_path):
         ('[]', 'is damaged'),
         ('{}', 'is damaged'),
         (
+            '{"format": "phijax-tokens-1", "digest": "", "dtype": "<u2"}',
+            r'is damaged: it has no sources, tokenizer\.',
+        ),
+        (
             '{"format": "phijax-tokens-9"}',
             "'phijax-tokens-9'; this version reads 'phijax-tokens-1'",
         ),
@@ -161,6 +165,24 @@ def test_a_shard_of_another_size_is_named(directory, tmp_path, suffix, missing):
         path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(InputError, match=f'{path} is {"missing" if missing else "[0-9]+ bytes"}'):
         packing.Windows(tmp_path / 'copy', 'a', 'train', 8)
+
+
+@pytest.mark.parametrize('place', [0, 7, 8])
+def test_an_id_beyond_the_vocabulary_is_no_token(directory, tmp_path, place):
+    """A flipped bit would else be a row of NaN in a table of embeddings."""
+    shutil.copytree(directory, tmp_path / 'copy')
+    shard = packing.manifest(directory)['sources']['a']['splits']['train']['shards'][0]['file']
+    content = bytearray((tmp_path / 'copy' / shard).read_bytes())
+    content[2 * place + 1] ^= 0x80
+    (tmp_path / 'copy' / shard).write_bytes(content)
+    windows = packing.Windows(tmp_path / 'copy', 'a', 'train', 4)
+    damaged = {index for index in range(3) if 4 * index <= place <= 4 * index + 4}
+    for index in range(3):
+        if index in damaged:
+            with pytest.raises(InputError, match=f'window {index} of a has token ids .* 0 to 299'):
+                windows[index]
+        else:
+            assert windows[index]['tokens'].max() < 300
 
 
 def test_a_split_without_tokens(make_tokens):

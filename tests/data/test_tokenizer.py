@@ -118,6 +118,31 @@ def test_what_is_saved_is_what_is_loaded(every, tmp_path):
     assert stated['add_prefix_space'] is False
 
 
+def test_limits_in_the_file_of_a_model_are_not_ours(trained, tmp_path):
+    """Published files may cut texts, or fill them up, for whoever runs the model."""
+    trained.save(tmp_path)
+    definition = json.loads((tmp_path / 'tokenizer.json').read_text())
+    definition['truncation'] = {
+        'direction': 'Right',
+        'max_length': 4,
+        'strategy': 'LongestFirst',
+        'stride': 0,
+    }
+    definition['padding'] = {
+        'strategy': {'Fixed': 64},
+        'direction': 'Right',
+        'pad_to_multiple_of': None,
+        'pad_id': 0,
+        'pad_type_id': 0,
+        'pad_token': '<|endoftext|>',
+    }
+    (tmp_path / 'tokenizer.json').write_text(json.dumps(definition))
+    limited = tokenizer.load(tmp_path)
+    for text in ('def f(x):', 'a text of some more tokens than four'):
+        assert limited.encode(text) == trained.encode(text)
+    assert limited.digest == trained.digest
+
+
 def test_digest_tells_tokenizers_apart(codegen, gpt2, trained):
     other = tokenizer.train(['another text altogether, altogether'], 260)
     digests = {codegen.digest, gpt2.digest, trained.digest, other.digest}

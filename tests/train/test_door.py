@@ -4,6 +4,7 @@ import json
 import math
 import pathlib
 import re
+import shutil
 from fractions import Fraction
 from typing import Any
 
@@ -22,6 +23,8 @@ def data(vocab_size: int = tiny.VOCAB_SIZE, **tokens: int) -> dict[str, Any]:
     """A manifest of sources with so many training tokens."""
     return {
         'format': packing.FORMAT,
+        'digest': '',
+        'dtype': '<u2',
         'tokenizer': {'vocab_size': vocab_size},
         'sources': {name: {'splits': {'train': {'tokens': n}}} for name, n in tokens.items()},
     }
@@ -60,6 +63,20 @@ def test_missing_data_are_answered_with_the_commands(tmp_path: pathlib.Path) -> 
     assert (
         'python -m phijax.train --config=configs/tiny.py:smoke --workdir=runs/tiny_smoke' in answer
     )
+
+
+def test_all_that_is_missing_is_told_at_once(tmp_path: pathlib.Path) -> None:
+    start = tmp_path / 'phi1'
+    run = tiny.make(**{'data.directory': str(tmp_path / 'tokens')}, init_from=str(start))
+    with pytest.raises(InputError) as caught:
+        door.check(run, tmp_path)
+    answer = str(caught.value)
+    for command in (
+        f'phijax.data.tokenize --config=configs/tokenize/stdlib.py --workdir={tmp_path / "tokens"}',
+        f'phijax.train --config=configs/phi1.py --workdir={start}',
+        'phijax.train --config=configs/tiny.py:smoke --workdir=runs/tiny_smoke',
+    ):
+        assert answer.count(f'  python -m {command}') == 1
 
 
 def test_data_are_in_the_workdir_by_default(tmp_path: pathlib.Path) -> None:
@@ -123,6 +140,15 @@ def test_manifest_on_the_disk_is_checked(tmp_path: pathlib.Path) -> None:
         door.check(run, tmp_path)
 
 
+def test_tokenizer_of_the_data_must_be_there(tokens: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    directory = shutil.copytree(tokens, tmp_path / 'tokens')
+    run = tiny.make(**{'data.directory': str(directory)})
+    door.check(run, tmp_path / 'run')
+    (directory / 'tokenizer' / 'tokenizer.json').unlink()
+    with refused(f'{directory}/tokenizer has no tokenizer.json'):
+        door.check(run, tmp_path / 'run')
+
+
 def test_weights_are_as_said_or_by_tokens(tokens: pathlib.Path) -> None:
     manifest = packing.manifest(tokens)
     assert door.weights(tiny.make(), manifest) == {'argparse': 0.75, 'textwrap': 0.25}
@@ -176,6 +202,19 @@ def test_workdir_of_another_run_is_refused(
     # Without a checkpoint there is nothing to lose.
     (workdir / 'checkpoints' / '00000005' / 'manifest.json').unlink()
     door.check(tiny.make(**here, **changes), workdir)
+
+
+@pytest.mark.parametrize('content', [b'{"model": ', b'\xff\xfe\0', b'', b'[]'])
+def test_damaged_config_is_told_and_can_be_written_anew(
+    tokens: pathlib.Path, tmp_path: pathlib.Path, content: bytes
+) -> None:
+    run = tiny.make(**{'data.directory': str(tokens)})
+    workdir = begun(tmp_path, run)
+    (workdir / 'config.json').write_bytes(content)
+    with refused(f'{workdir}/config.json is damaged'):
+        door.check(run, workdir)
+    (workdir / 'config.json').unlink()
+    door.check(run, workdir)
 
 
 @pytest.mark.parametrize(

@@ -207,6 +207,24 @@ def test_divergence_aborts_with_its_records(
     assert checkpoint.steps(tmp_path / 'checkpoints') == []
 
 
+@pytest.mark.parametrize(('free', 'warns'), [(1 << 20, True), (2 << 20, False)])
+def test_disk_without_room_is_told_at_the_start(
+    train: Train,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    free: int,
+    warns: bool,
+) -> None:
+    """The tiny state takes 0.5 MB, and three of it are on the disk at once."""
+    usage = shutil.disk_usage(tmp_path)._replace(free=free)
+    monkeypatch.setattr(shutil, 'disk_usage', lambda _: usage)
+    monkeypatch.setattr(loop.Run, 'compile', lambda run: run.stop.agree())
+    assert train(tmp_path) == 143
+    messages = [record['message'] for record in records(tmp_path, 'warn')]
+    assert len(messages) == warns
+    assert all('but 2 checkpoints of' in message for message in messages)
+
+
 def test_disk_that_is_full_does_not_end_the_run(
     train: Train,
     copy: pathlib.Path,

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import optax
 import pytest
 from jax.sharding import PartitionSpec as P
 
@@ -187,6 +188,36 @@ def test_dropout_follows_seed_and_step(trial: Callable[..., Trial]) -> None:
     )
     assert first == again
     assert first != later
+
+
+def test_each_microbatch_has_a_dropout_of_its_own(trial: Callable[..., Trial]) -> None:
+    """Else it would not matter which of them comes first."""
+    tried = trial(**DROPPED, **{'mesh.rows_per_device': 8})
+    swapped = {name: value[np.arange(16) ^ 1] for name, value in tried.batches[0].items()}
+    found = []
+    for batch in (tried.batches[0], swapped):
+        _, metrics = tried.compiled(tried.fresh(), tried.place(batch))
+        found.append(float(metrics['loss']))
+    assert found[0] != found[1]
+    assert found[0] == pytest.approx(found[1], rel=0.01)
+
+
+def test_gradient_is_that_of_the_mean_over_the_predicted_tokens(
+    trial: Callable[..., Trial],
+) -> None:
+    """Within documents these are fewer than the row has, and not so many in each microbatch."""
+    tried = trial(**{'data.attention': 'document', 'mesh.rows_per_device': 4})
+    batch = {name: value for name, value in tried.batches[0].items() if name != 'stop'}
+
+    @jax.jit
+    @jax.grad
+    def gradient(params: Any, batch: losses.Batch) -> jax.Array:
+        nats, count = losses.pretraining(tried.recipe.model, params, batch, within_documents=True)
+        return nats / count
+
+    expected = optax.tree.norm(gradient(tried.program.init().params, batch))
+    _, metrics = tried.update(tried.fresh())
+    assert metrics['grad_norm'] == pytest.approx(float(expected), rel=1e-5)
 
 
 @pytest.mark.parametrize('attention', ['packed', 'document'])

@@ -1,5 +1,6 @@
 """What a signal does at each moment of a process."""
 
+import gc
 import os
 import signal
 import threading
@@ -63,6 +64,36 @@ def test_wait_ends_with_the_signal(number: int, code: int) -> None:
         with pytest.raises(Stopped), asked.interruptible():
             threading.Event().wait(30)
         assert asked.exit_code == code
+
+
+def test_stop_that_python_drops_is_raised_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in a callback of the garbage collector, where whatever is raised is only printed."""
+    monkeypatch.setattr(stop, 'INSIST_SECONDS', 0.1)
+    dropped = []
+
+    def strike(*_: object) -> None:
+        if not dropped:
+            dropped.append(True)
+            signal.raise_signal(signal.SIGTERM)
+
+    def wait() -> None:
+        gc.collect()
+        assert dropped
+        assert asked.requested
+        threading.Event().wait(10)
+        pytest.fail('it was not interrupted')
+
+    gc.callbacks.append(strike)
+    asked = Stop()
+    try:
+        with asked.handling(), pytest.raises(Stopped), asked.interruptible():
+            wait()
+    finally:
+        gc.callbacks.remove(strike)
+    assert asked.exit_code == 143
+    assert 'Stopped' not in capsys.readouterr().err
 
 
 def test_wait_after_a_request_does_not_begin() -> None:

@@ -7,7 +7,7 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -83,14 +83,15 @@ def from_dict(values: Mapping[str, Any]) -> Config:
     Raises:
         InputError: if a key is unknown or missing, with the nearest one.
     """
-    sources = {
-        str(name): _source(name, dict(fields))
-        for name, fields in dict(values.get('sources', {})).items()
-    }
+    groups = values.get('sources', {})
+    _check(isinstance(groups, Mapping), 'sources', groups, 'groups of fields by name')
+    sources = {str(name): _source(name, fields) for name, fields in groups.items()}
     return _build(Config, {**values, 'sources': sources}, '')
 
 
-def _source(name: str, fields: dict[str, Any]) -> Source:
+def _source(name: str, values: Any) -> Source:
+    _check(isinstance(values, Mapping), f'sources.{name}', values, 'a group of fields')
+    fields = dict(values)
     kind = fields.pop('kind', None)
     if kind not in KINDS:
         raise InputError(f'sources.{name}.kind is {kind!r}; it must be one of {", ".join(KINDS)}.')
@@ -108,7 +109,29 @@ def _build(make: type[T], values: Mapping[str, Any], prefix: str) -> T:
     missing = sorted(needed - values.keys())
     if missing:
         raise InputError(f'{prefix}{missing[0]} is missing.')
+    for field in dataclasses.fields(make):  # type: ignore[arg-type]
+        if field.name in values and field.type in _KINDS:
+            what, fits = _KINDS[field.type]
+            _check(fits(values[field.name]), prefix + field.name, values[field.name], what)
     return make(**values)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, tuple) and all(isinstance(each, str) for each in value)
+
+
+# What a field of each type takes, in words and as a check. One text is no list of texts: its
+# characters would be the patterns.
+_KINDS: dict[Any, tuple[str, Callable[[Any], bool]]] = {
+    'str': ('a text', lambda value: isinstance(value, str)),
+    'int': ('a whole number', lambda value: _is_number(value) and isinstance(value, int)),
+    'float': ('a number', _is_number),
+    'tuple[str, ...]': ('a list of texts', _is_texts),
+}
 
 
 def _nearest(key: str, allowed: Iterable[str]) -> str:
@@ -126,4 +149,4 @@ def _check_name(name: str) -> None:
 
 def _check(holds: bool, field: str, value: Any, allowed: str) -> None:
     if not holds:
-        raise InputError(f'{field} is {value}; it must be {allowed}.')
+        raise InputError(f'{field} is {value!r}; it must be {allowed}.')

@@ -184,12 +184,15 @@ def test_everything_is_accounted_for(tmp_path, small_tokenizer):
     assert 'code: 69 documents, 60 kept, dropped: 1 corrupt_json, 1 corrupt_parquet, 3 dup' in lines
 
 
-def test_max_bytes_ends_a_source(rows, config, tmp_path):
-    bounded = dataclasses.replace(config, sources={'code': Files((rows,), max_bytes=1000)})
+@pytest.mark.parametrize('exactly', [False, True])
+def test_max_bytes_ends_a_source(rows, config, tmp_path, exactly):
+    """With the document that reaches it, also when it does so to the byte."""
+    sizes = np.cumsum([len(text.encode()) for text in TEXTS])
+    bound = int(sizes[3]) if exactly else 1000
+    bounded = dataclasses.replace(config, sources={'code': Files((rows,), max_bytes=bound)})
     account = tokenize.run(bounded, tmp_path)['sources']['code']['documents']
     assert account['in'] == account['out']
-    sizes = np.cumsum([len(text.encode()) for text in TEXTS])
-    assert account['bytes'] == sizes[np.searchsorted(sizes, 1000)]
+    assert account['bytes'] == sizes[np.searchsorted(sizes, bound)]
 
 
 def test_equal_texts_of_two_sources_are_on_the_same_side(rows, small_tokenizer, tmp_path):
