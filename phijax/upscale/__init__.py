@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from phijax.upscale.depth import deepen, layer_map
     from phijax.upscale.files import run
-    from phijax.upscale.plan import Plan, from_dict, grow
+    from phijax.upscale.plan import Plan, from_dict, grow, grow_moments
     from phijax.upscale.width import Rule, widen
 
 _HOMES = {
@@ -15,11 +15,22 @@ _HOMES = {
     'deepen': 'depth',
     'from_dict': 'plan',
     'grow': 'plan',
+    'grow_moments': 'plan',
     'layer_map': 'depth',
     'run': 'files',
     'widen': 'width',
 }
-__all__ = ['Plan', 'Rule', 'deepen', 'from_dict', 'grow', 'layer_map', 'run', 'widen']
+__all__ = [
+    'Plan',
+    'Rule',
+    'deepen',
+    'from_dict',
+    'grow',
+    'grow_moments',
+    'layer_map',
+    'run',
+    'widen',
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -18,6 +18,7 @@ import pytest
 from phijax import checkpoint, interop, partitioning
 from phijax.checkpoint import arrays
 from phijax.errors import InputError
+from phijax.interop import workdir as workdirs
 from phijax.train import loop, metrics, step
 from phijax.train.stop import Stop, Stopped
 from tests.train import tiny
@@ -173,10 +174,35 @@ def test_run_starts_from_the_parameters_of_another(
         assert found.sharding == laid
 
 
+def test_moments_that_growth_left_are_where_the_run_starts(
+    done: pathlib.Path, tokens: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """Adam goes on with them, while the learning rate warms up anew."""
+    config, params, _ = interop.open(done)
+    moments = interop.moments(done)
+    assert moments is not None
+    grown = tmp_path / 'grown'
+    grown.mkdir()
+    workdirs.write(grown, config, params, None, source='a test', moments=moments)
+    recipe = tiny.make(init_from=str(grown), **{'data.directory': str(tokens)})
+    program = step.make(recipe, partitioning.make_mesh((8, 1, 1)))
+    with checkpoint.Checkpointer(tmp_path / 'checkpoints') as checkpointer:
+        state = loop.begin(recipe, program, checkpointer, 'any', Stop())
+    [adam] = (part for part in state.opt_state if hasattr(part, 'mu'))
+    [before] = (part for part in restored(done).opt_state if hasattr(part, 'mu'))
+    assert bits(adam) == bits(before)
+    assert int(adam.count) > 0
+    assert bits(dataclasses.replace(state, params=0).opt_state[3]) == bits(
+        program.init().opt_state[3]
+    )
+    for found, laid in zip(*map(jax.tree.leaves, (state, program.layout.state)), strict=True):
+        assert found.sharding == laid
+
+
 def test_start_of_another_shape_is_refused_before_anything_is_left(
     done: pathlib.Path, train: Train, tmp_path: pathlib.Path
 ) -> None:
-    with pytest.raises(InputError, match=re.escape('f 64 -> 128')):
+    with pytest.raises(InputError, match=re.escape('mlp_dim 64 -> 128')):
         train(tmp_path, init_from=str(done), **{'model.mlp_dim': 128})
     assert not (tmp_path / 'config.json').exists()
 
