@@ -1,6 +1,6 @@
 """More layers: which old layer each new one starts as, and the stack that follows from it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -73,27 +73,53 @@ def deepen(
     Raises:
         ValueError: `silent` without `fan_in`.
     """
+    restack = restacker(axes, index, fan_in=fan_in, silent=silent)
+    return jax.tree_util.tree_map_with_path(lambda path, x: restack(dotted(path), x), params)
+
+
+def restacker(
+    axes: Params,
+    index: Sequence[int] | np.ndarray,
+    *,
+    fan_in: Params | None = None,
+    silent: Sequence[bool] | np.ndarray | None = None,
+) -> Callable[[str, Any], Any]:
+    """`deepen` for one array at a time: from its path, such as `blocks.norm.scale`, and itself.
+
+    Raises:
+        ValueError: `silent` without `fan_in`.
+    """
     order = np.asarray(index)
     quiet = np.zeros(len(order), bool) if silent is None else np.asarray(silent)
     if quiet.any() and fan_in is None:
         raise ValueError('layers can only be silent if fan_in says what each product sums over')
-    writers = _writers(axes, fan_in) if fan_in is not None else jax.tree.map(lambda _: False, axes)
+    stacked = {path for path, names in _leaves(axes) if names.startswith('l')}
+    writers = {path for path, writes in _leaves(_writers(axes, fan_in)) if writes}
 
-    def restack(x: Any, names: str, writes: bool) -> Any:
-        if not names.startswith('l'):
+    def restack(path: str, x: Any) -> Any:
+        if path not in stacked:
             return x
         xp = np if isinstance(x, np.ndarray) else jnp
         layers = xp.take(x, order, axis=0)
-        if not (writes and quiet.any()):
+        if path not in writers or not quiet.any():
             return layers
         return xp.where(quiet.reshape(-1, *[1] * (x.ndim - 1)), xp.zeros((), x.dtype), layers)
 
-    return jax.tree.map(restack, params, axes, writers)
+    return restack
+
+
+def dotted(path: tuple[Any, ...]) -> str:
+    """The path of a leaf as text, such as `blocks.norm.scale`."""
+    return jax.tree_util.keystr(path, simple=True, separator='.')
+
+
+def _leaves(tree: Any) -> list[tuple[str, Any]]:
+    return [(dotted(path), leaf) for path, leaf in jax.tree.leaves_with_path(tree)]
 
 
 def _writers(axes: Any, fan_in: Any) -> Any:
     """Which arrays of a layer add to the stream: the products whose result lies along `d`."""
-    if not isinstance(axes, dict):
+    if not isinstance(axes, dict) or fan_in is None:
         return False
     kernel = axes.get('kernel')
     if isinstance(kernel, str):

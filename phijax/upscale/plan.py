@@ -109,9 +109,8 @@ def grow(plan: Plan, source: models.Config, params: Params) -> Params:
     axes, fan_in = models.axes(source), models.fan_in(source)
     index = layers(plan, source)
     silent = depth.copies(index) if plan.depth.method == 'identity' else None
-    deep = depth.deepen(params, axes, index, fan_in=fan_in, silent=silent)
     return width.widen(
-        deep,
+        params,
         axes,
         fan_in,
         source.sizes,
@@ -119,6 +118,7 @@ def grow(plan: Plan, source: models.Config, params: Params) -> Params:
         plan.width,
         fresh=initial(plan),
         seed=plan.seed,
+        before=depth.restacker(axes, index, fan_in=fan_in, silent=silent),
     )
 
 
@@ -126,13 +126,17 @@ def grow_moments(plan: Plan, source: models.Config, moments: Mapping[str, Any]) 
     """Adam's `mu`, `nu` and `count` of the source as those of the target."""
     axes, fan_in = models.axes(source), models.fan_in(source)
     sizes = source.sizes, plan.model.sizes
-    grown = {'count': moments['count']}
-    for name, power in (('mu', 1), ('nu', 2)):
-        deep = depth.deepen(moments[name], axes, layers(plan, source))
-        grown[name] = width.widen_moments(
-            deep, axes, fan_in, *sizes, plan.width, power=power, seed=plan.seed
-        )
-    return grown
+    restack = depth.restacker(axes, layers(plan, source))
+    options: dict[str, Any] = {'seed': plan.seed, 'before': restack}
+    return {
+        'mu': width.widen_moments(
+            moments['mu'], axes, fan_in, *sizes, plan.width, power=1, **options
+        ),
+        'nu': width.widen_moments(
+            moments['nu'], axes, fan_in, *sizes, plan.width, power=2, **options
+        ),
+        'count': moments['count'],
+    }
 
 
 def initial(plan: Plan) -> Callable[[str], jax.Array]:

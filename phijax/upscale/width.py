@@ -132,6 +132,7 @@ def widen(
     *,
     fresh: Callable[[str], Any] | None = None,
     seed: int = 0,
+    before: Callable[[str, Any], Any] = lambda path, x: x,
 ) -> Params:
     """`params` with every array at its new size.
 
@@ -145,12 +146,14 @@ def widen(
         fresh: the initial array of the wide model at a path such as `blocks.mlp.up.kernel`; needed
             where something is filled from nowhere (`reuse`, and new rows of the vocabulary).
         seed: of the order of `net2net`, and of the noise.
+        before: what is done to each array (by its path) first, such as `depth.restacker`'s, so that
+            its results never exist for all arrays at once.
 
     Raises:
         ValueError: an axis cannot grow by this rule, or `fresh` is needed.
     """
     places = maps(old, new, rule, seed)
-    arrays = _arrays(params, axes, fan_in)
+    arrays = _arrays(params, axes, fan_in, before)
     if rule.preserves:
         _check_norms(arrays, old, new)
     # Scores are sums over `h`, divided by the root of its length: the queries make up for both.
@@ -181,6 +184,7 @@ def widen_moments(
     *,
     power: int,
     seed: int = 0,
+    before: Callable[[str, Any], Any] = lambda path, x: x,
 ) -> Params:
     """Moments of the gradients of the narrow model as those of the wide one.
 
@@ -194,14 +198,14 @@ def widen_moments(
     places = maps(old, new, rule, seed)
     ratio = math.sqrt(old['h'] / new['h'])
     grown = []
-    for array in _arrays(moments, axes, fan_in):
+    for array in _arrays(moments, axes, fan_in, before):
         shared = ''.join(a for a in array.axes if a not in array.fan_in) if rule.divides else ''
         if array.makes_queries:
             shared = shared.replace('h', '')
         elif array.scales_tied_head:
             shared = shared.replace('d', '')
         x = _grow(array, places, shared, ratio if array.makes_queries else 1.0, power)
-        mean = array.value.mean() if power == 2 else 0.0
+        mean = array.source.mean() if power == 2 else 0.0
         grown.append(_filled(x, array, places, lambda _: mean))  # noqa: B023
     return jax.tree.unflatten(jax.tree.structure(moments), grown)
 
@@ -211,14 +215,22 @@ class _Array:
     """One array of a model, and its part in it."""
 
     path: str
-    value: Any
+    source: Any
+    before: Callable[[str, Any], Any]
     axes: str
     fan_in: str
     makes_queries: bool
     scales_tied_head: bool
 
+    @property
+    def value(self) -> Any:
+        """The array itself, made anew each time."""
+        return self.before(self.path, self.source)
 
-def _arrays(params: Params, axes: Params, fan_in: Params) -> list[_Array]:
+
+def _arrays(
+    params: Params, axes: Params, fan_in: Params, before: Callable[[str, Any], Any]
+) -> list[_Array]:
     leaves = jax.tree.leaves_with_path(params)
     paths = [jax.tree_util.keystr(path, simple=True, separator='.') for path, _ in leaves]
     # What the size of the queries is made by: their norm where they have one, else their product.
@@ -227,7 +239,9 @@ def _arrays(params: Params, axes: Params, fan_in: Params) -> list[_Array]:
     tied = 'head' not in params
     rows = zip(paths, leaves, jax.tree.leaves(axes), jax.tree.leaves(fan_in), strict=True)
     return [
-        _Array(path, x, names, sums, queries in path, tied and path.startswith('final_norm.'))
+        _Array(
+            path, x, before, names, sums, queries in path, tied and path.startswith('final_norm.')
+        )
         for path, (_, x), names, sums in rows
     ]
 
@@ -248,9 +262,7 @@ def _grow(array: _Array, places: Maps, divided: str, scale: float, power: int = 
         x = xp.take(x, np.maximum(places[axis], 0), axis=number)
         if axis in divided:
             scales.append((1 / _counts(places[axis])).reshape(-1, *[1] * (x.ndim - number - 1)))
-    for factor in scales:
-        x = x * xp.asarray(factor**power, x.dtype)
-    return x
+    return x * xp.asarray(math.prod(scales) ** power, x.dtype) if scales else x
 
 
 def _filled(x: Any, array: _Array, places: Maps, fresh: Callable[[str], Any] | None) -> Any:
