@@ -108,10 +108,12 @@ def test_moments_grow_as_gradients_do(sizes):
             jax.nn.log_softmax(logits[:, :-1]), tokens[:, 1:, None], axis=-1
         ).mean()
 
-    before = jax.grad(functools.partial(loss, SMALL))(params)
-    after = jax.grad(functools.partial(loss, plan.model))(planning.grow(plan, SMALL, params))
+    gradient = lambda config: tiny.jit(jax.grad(functools.partial(loss, config)))  # noqa: E731
+    params = jax.tree.map(np.asarray, params)
+    before = jax.tree.map(np.asarray, gradient(SMALL)(params))
+    after = gradient(plan.model)(planning.grow(plan, SMALL, params))
     grown = planning.grow_moments(
-        plan, SMALL, {'mu': before, 'nu': jax.tree.map(jnp.square, before), 'count': 5}
+        plan, SMALL, {'mu': before, 'nu': jax.tree.map(np.square, before), 'count': 5}
     )
     assert grown['count'] == 5
     largest = max(float(jnp.abs(x).max()) for x in jax.tree.leaves(after))
@@ -149,8 +151,10 @@ def test_a_tied_embedding_has_the_gradient_of_both_its_uses():
         logits = jnp.einsum('btd,vd->btv', x, params['embed']['kernel'])
         return jax.nn.logsumexp(logits, axis=-1).mean() - logits[..., 3].mean()
 
-    before = jax.grad(functools.partial(loss, SMALL))(params)
-    after = jax.grad(functools.partial(loss, target))(width.widen(params, *arguments))
+    params = jax.tree.map(np.asarray, params)
+    before = jax.tree.map(np.asarray, tiny.jit(jax.grad(functools.partial(loss, SMALL)))(params))
+    grown = width.widen(params, *arguments)
+    after = tiny.jit(jax.grad(functools.partial(loss, target)))(grown)
     grown = width.widen_moments(before, *arguments, power=1)
     close = functools.partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-5)
     jax.tree.map(close, grown, after)

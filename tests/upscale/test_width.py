@@ -1,5 +1,6 @@
 """Growth of every axis against its laws: identity, shapes, kept logits, planted markers."""
 
+import functools
 import itertools
 import math
 
@@ -29,13 +30,13 @@ def _widen(config, params, rule, seed=0, **sizes):
     target = tiny.config(**{'qk_layernorm': config.qk_layernorm, **sizes})
 
     def fresh(path):
-        shape = models.init(target, tiny.key())
+        names = models.axes(target)
         for part in path.split('.'):
-            shape = shape[part]
-        return jnp.full(shape.shape, FRESH_VALUE)
+            names = names[part]
+        return np.full([target.sizes[axis] for axis in names], FRESH_VALUE, np.float32)
 
     grown = width.widen(
-        params,
+        jax.tree.map(np.asarray, params),  # nothing to compile
         models.axes(config),
         models.fan_in(config),
         config.sizes,
@@ -51,10 +52,15 @@ def _shapes(config):
     return jax.tree.map(lambda names: tuple(config.sizes[a] for a in names), models.axes(config))
 
 
+@functools.cache
+def _apply(config):
+    return tiny.jit(functools.partial(models.apply, config))
+
+
 def _is_kept(config, params, target, grown):
     tokens = tiny.tokens(config, 2, 11)
-    before, _ = models.apply(config, params, tokens)
-    after, _ = models.apply(target, grown, tokens)
+    before, _ = _apply(config)(params, tokens)
+    after, _ = _apply(target)(grown, tokens)
     scale = float(abs(before).max())
     np.testing.assert_allclose(after[..., : config.vocab_size], before, rtol=0, atol=1e-5 * scale)
 
