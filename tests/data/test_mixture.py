@@ -151,6 +151,13 @@ def test_a_source_has_its_own_order_of_any_seed(directory):
     assert not same(shifted, second_epoch)
 
 
+def test_sources_of_one_size_have_unlike_orders(make_tokens):
+    texts = [make_text(seed, 40) for seed in range(20)]
+    twins = make_tokens(one=texts, two=texts)
+    one, two = (batches(twins, 4, {name: 1}) for name in ('one', 'two'))
+    assert not same(one, two)
+
+
 def test_a_batch_is_a_function_of_its_number(directory):
     weights = {'a': 2, 'b': 1}
     whole = batches(directory, 40, weights)

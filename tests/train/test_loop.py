@@ -139,6 +139,7 @@ def test_other_data_are_refused(
 ) -> None:
     manifest = json.loads((tokens / 'manifest.json').read_text())
     (tmp_path / 'manifest.json').write_text(json.dumps(manifest | {'digest': 'abc'}))
+    shutil.copytree(tokens / 'tokenizer', tmp_path / 'tokenizer')
     answer = f'was trained on data {manifest["digest"]}, those of this run are abc'
     with pytest.raises(InputError, match=answer):
         train(copy, **{'data.directory': str(tmp_path)})
