@@ -56,14 +56,19 @@ def restore_rest(directory: str | os.PathLike[str], step: int | None = None) -> 
     known = manifest.steps(root)
     chosen = known[-1] if step is None and known else step
     leaves = manifest.read(root, chosen)['leaves'] if chosen in known else {}
-    wanted: dict[str, Any] = {}
-    for name, spec in leaves.items():
-        if manifest.group_of(name) == 'rest':
-            *parents, last = name.split('.')
-            node = functools.reduce(lambda node, part: node.setdefault(part, {}), parents, wanted)
-            node[last] = np.broadcast_to(np.zeros((), spec['dtype']), spec['shape'])
+    wanted = _rest(leaves)
     manifest.choose(root, chosen, _specs(wanted), {'rest'}, _log.warning)
     return arrays.load(_state(root / manifest.name_of(chosen or 0)), wanted) if wanted else {}
+
+
+def _rest(leaves: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested dicts of arrays that have the shapes of the leaves of `rest` and take no memory."""
+    tree: dict[str, Any] = {}
+    for name in filter(lambda name: manifest.group_of(name) == 'rest', leaves):
+        *parents, last = name.split('.')
+        node = functools.reduce(lambda node, part: node.setdefault(part, {}), parents, tree)
+        node[last] = np.broadcast_to(np.zeros((), leaves[name]['dtype']), leaves[name]['shape'])
+    return tree
 
 
 def retained(

@@ -94,18 +94,22 @@ def restacker(
     if quiet.any() and fan_in is None:
         raise ValueError('layers can only be silent if fan_in says what each product sums over')
     stacked = {path for path, names in _leaves(axes) if names.startswith('l')}
-    writers = {path for path, writes in _leaves(_writers(axes, fan_in)) if writes}
+    writers = _written(axes, fan_in) if quiet.any() else set()
 
     def restack(path: str, x: Any) -> Any:
         if path not in stacked:
             return x
         xp = np if isinstance(x, np.ndarray) else jnp
         layers = xp.take(x, order, axis=0)
-        if path not in writers or not quiet.any():
+        if path not in writers:
             return layers
         return xp.where(quiet.reshape(-1, *[1] * (x.ndim - 1)), xp.zeros((), x.dtype), layers)
 
     return restack
+
+
+def _written(axes: Params, fan_in: Params | None) -> set[str]:
+    return {path for path, writes in _leaves(_writers(axes, fan_in)) if writes}
 
 
 def dotted(path: tuple[Any, ...]) -> str:

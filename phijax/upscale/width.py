@@ -267,8 +267,7 @@ def _grow(array: _Array, places: Maps, divided: str, scale: float, power: int = 
 
 def _filled(x: Any, array: _Array, places: Maps, fresh: Callable[[str], Any] | None) -> Any:
     """The array with the initial values wherever one of its axes is filled from nowhere."""
-    kept = [(number, places[axis] >= 0) for number, axis in enumerate(array.axes) if axis in places]
-    kept = [(number, mask) for number, mask in kept if not mask.all()]
+    kept = _masks(array, places)
     if not kept:
         return x
     if fresh is None:
@@ -276,6 +275,12 @@ def _filled(x: Any, array: _Array, places: Maps, fresh: Callable[[str], Any] | N
     xp = np if isinstance(x, np.ndarray) else jnp
     masks = (mask.reshape(-1, *[1] * (x.ndim - number - 1)) for number, mask in kept)
     return xp.where(math.prod(masks, start=np.True_), x, xp.asarray(fresh(array.path), x.dtype))
+
+
+def _masks(array: _Array, places: Maps) -> list[tuple[int, np.ndarray]]:
+    """Of each axis with fresh places, its number and which of its places are old."""
+    masks = [(number, places[a] >= 0) for number, a in enumerate(array.axes) if a in places]
+    return [(number, mask) for number, mask in masks if not mask.all()]
 
 
 def _with_noise(x: Any, array: _Array, places: Maps, rule: Rule, key: jax.Array) -> Any:
