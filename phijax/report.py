@@ -290,7 +290,7 @@ def write_report(
         ('Samples', '\n\n'.join(_sample(sample) for sample in samples)),
         ('Next', fenced('\n'.join(next_commands), 'bash') if next_commands else ''),
         ('What this does not show', '\n'.join(f'- {limit}' for limit in limits)),
-        ('Environment', _pairs(environment)),
+        ('Environment', pairs(environment)),
         ('Configuration', fenced('\n'.join(_flat(config)), 'yaml')),
     ]
     path = workdir / 'report.md'
@@ -328,7 +328,7 @@ def _run_table(run: Sequence[Record]) -> str:
     smooth, clock = _number(last.get('loss_ema')), datetime.timedelta(seconds=round(seconds))
     best = min(evaluated, key=lambda record: float(record['loss']), default=None)
     warnings = _of_kind(run, 'warn')
-    return _pairs(
+    return pairs(
         {
             'steps': last['step'],
             'tokens': tokens,
@@ -368,7 +368,8 @@ def _many(number: int, noun: str) -> str:
     return f'{number} {noun}' + ('' if number == 1 else 's')
 
 
-def _pairs(values: Mapping[str, Any]) -> str:
+def pairs(values: Mapping[str, Any]) -> str:
+    """A Markdown table of names and values."""
     return table([{'': name, 'value': value} for name, value in values.items()])
 
 

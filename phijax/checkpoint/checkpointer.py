@@ -53,12 +53,10 @@ def restore_rest(directory: str | os.PathLike[str], step: int | None = None) -> 
         CheckpointError: it is damaged, or the format is newer.
     """
     root = Path(directory).absolute()
-    known = manifest.steps(root)
-    chosen = known[-1] if step is None and known else step
-    leaves = manifest.read(root, chosen)['leaves'] if chosen in known else {}
-    wanted = _rest(leaves)
+    chosen, _ = manifest.choose(root, step, {}, (), _log.warning)
+    wanted = _rest(manifest.read(root, chosen)['leaves'])
     manifest.choose(root, chosen, _specs(wanted), {'rest'}, _log.warning)
-    return arrays.load(_state(root / manifest.name_of(chosen or 0)), wanted) if wanted else {}
+    return arrays.load(_state(root / manifest.name_of(chosen)), wanted) if wanted else {}
 
 
 def _rest(leaves: Mapping[str, Any]) -> dict[str, Any]:

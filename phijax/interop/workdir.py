@@ -59,6 +59,7 @@ def moments(directory: Path, step: int | None = None) -> dict[str, Any] | None:
 def carried_moments(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     """The moments that the workdir at `path` holds for a new run to start with; None if none."""
     directory = Path(path)
+    # Only `write` leaves a workdir with nothing but step 0; a run's own moments are not read in.
     if not (directory / CHECKPOINTS).is_dir() or checkpoint.steps(directory / CHECKPOINTS) != [0]:
         return None
     return checkpoint.restore_rest(directory / CHECKPOINTS, 0).get('moments')

@@ -1,13 +1,12 @@
 """A run as frozen dataclasses, checked before any device work. Pure Python: it answers at once."""
 
 import dataclasses
-import difflib
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from phijax import models
-from phijax.errors import InputError
+from phijax.errors import InputError, check_keys
 from phijax.models.configs import FAMILIES
 
 SCHEDULES = ('linear', 'constant', 'cosine', 'wsd')
@@ -214,15 +213,9 @@ def _build_model(fields: Mapping[str, Any]) -> models.Config:
 def _build(group: type, fields: Mapping[str, Any], prefix: str) -> Any:
     _check_group(prefix.rstrip('.'), fields)
     known = {field.name: field.type for field in dataclasses.fields(group)}
+    check_keys(prefix, fields, known)
     for key, value in fields.items():
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f' (did you mean {prefix}{near[0]}?)' if near else ''
-            raise InputError(f'unknown key {prefix}{key}{hint}; known: {", ".join(known)}')
         _check_type(prefix + key, value, known[key])
-    missing = [prefix + key for key in known if key not in fields]
-    if missing:
-        raise InputError(f'the config lacks {", ".join(missing)}')
     return group(**{key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()})
 
 

@@ -86,12 +86,12 @@ def _page(plan: Plan, source: models.Config, facts: dict[str, Any], target: str)
     return report.page(
         f'Growth of {facts["source"]}',
         [
-            ('', report.table([{'': name, 'value': value} for name, value in facts.items()])),
+            ('', report.pairs(facts)),
             ('Layers', f'Each layer and the old layer that it starts as: {layers}.'),
             ('Arrays', report.table(origins['arrays'])),
             ('Next', report.fenced('\n'.join(_next_commands(target)), 'bash')),
             ('What this does not show', '\n'.join(f'- {limit}' for limit in LIMITS)),
-            ('Environment', report.table([{'': k, 'value': v} for k, v in environment.items()])),
+            ('Environment', report.pairs(environment)),
         ],
     )
 

@@ -4,7 +4,6 @@ The values are checked against the source before anything is computed.
 """
 
 import dataclasses
-import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from phijax import models
-from phijax.errors import InputError
+from phijax.errors import InputError, check_keys
+from phijax.interop import layout
 from phijax.upscale import depth, width
 
 Params = dict[str, Any]
@@ -58,7 +58,7 @@ def from_dict(fields: Mapping[str, Any]) -> Plan:
     Raises:
         InputError: an unknown or missing key, or a value of another type or outside its range.
     """
-    _check_keys('', fields, Plan)
+    check_keys('', fields, _names(Plan))
     try:
         groups = {name: _group(name, group, fields[name]) for name, group in _GROUPS.items()}
         model = models.from_dict(fields['model'])
@@ -81,8 +81,6 @@ def check(plan: Plan, source: models.Config) -> None:
             f'{plan.model.family} model: growth keeps the family and its options'
         )
     try:
-        layers(plan, source)
-        width.maps(source.sizes, plan.model.sizes, plan.width)
         abstract = jax.eval_shape(lambda: models.init(source, jax.random.key(0)))
         jax.eval_shape(lambda params: grow(plan, source, params), abstract)
     except ValueError as error:
@@ -127,16 +125,20 @@ def grow_moments(plan: Plan, source: models.Config, moments: Mapping[str, Any]) 
     axes, fan_in = models.axes(source), models.fan_in(source)
     sizes = source.sizes, plan.model.sizes
     restack = depth.restacker(axes, layers(plan, source))
-    options: dict[str, Any] = {'seed': plan.seed, 'before': restack}
-    return {
-        'mu': width.widen_moments(
-            moments['mu'], axes, fan_in, *sizes, plan.width, power=1, **options
-        ),
-        'nu': width.widen_moments(
-            moments['nu'], axes, fan_in, *sizes, plan.width, power=2, **options
-        ),
-        'count': moments['count'],
-    }
+
+    def grown(name: str, power: int) -> Params:
+        return width.widen_moments(
+            moments[name],
+            axes,
+            fan_in,
+            *sizes,
+            plan.width,
+            power=power,
+            seed=plan.seed,
+            before=restack,
+        )
+
+    return {'mu': grown('mu', 1), 'nu': grown('nu', 2), 'count': moments['count']}
 
 
 def initial(plan: Plan) -> Callable[[str], jax.Array]:
@@ -147,10 +149,7 @@ def initial(plan: Plan) -> Callable[[str], jax.Array]:
 
     def array(path: str) -> jax.Array:
         def pick(key: jax.Array) -> jax.Array:
-            node: Any = models.init(plan.model, key)
-            for part in path.split('.'):
-                node = node[part]
-            return node
+            return layout.flatten(models.init(plan.model, key))[path]
 
         return jax.jit(pick)(jax.random.key(plan.seed))
 
@@ -174,24 +173,22 @@ def difference(
         exact = dataclasses.replace(config, dtype='float32', attention='blocked', remat='none')
         return models.apply(exact, params, tokens)[0][..., : source.vocab_size]
 
-    before, after = jax.jit(logits, static_argnums=0), jax.jit(logits, static_argnums=0)
-    old, new = before(source, params), after(plan.model, grown)
+    compiled = jax.jit(logits, static_argnums=0)
+    old, new = compiled(source, params), compiled(plan.model, grown)
     return float(jnp.abs(new - old).max() / jnp.abs(old).max())
 
 
 def origins(plan: Plan, source: models.Config) -> list[dict[str, Any]]:
     """Where the values of each array of the target come from, one row an array."""
     places = width.maps(source.sizes, plan.model.sizes, plan.width, plan.seed)
+    shapes = layout.shapes(source), layout.shapes(plan.model)
     rows = []
-    for path, names in jax.tree.leaves_with_path(models.axes(source)):
-        before, after = (
-            'x'.join(str(sizes[axis]) for axis in names)
-            for sizes in (source.sizes, plan.model.sizes)
-        )
+    for path, names in layout.flatten(models.axes(source)).items():
+        before, after = ('x'.join(map(str, shape[path])) for shape in shapes)
         share = width.copied(names, places)
         rows.append(
             {
-                'array': jax.tree_util.keystr(path, simple=True, separator='.'),
+                'array': path,
                 'axes': names,
                 'before': before,
                 'after': after,
@@ -205,22 +202,14 @@ def origins(plan: Plan, source: models.Config) -> list[dict[str, Any]]:
 def _group(name: str, group: Callable[..., Any], value: Any) -> Any:
     if not isinstance(value, Mapping):
         raise InputError(f'{name} must be a group of fields, got {value!r}')
-    _check_keys(f'{name}.', value, group)
+    check_keys(f'{name}.', value, _names(group))
     for field in dataclasses.fields(group):  # type: ignore[arg-type]
         _check_type(f'{name}.{field.name}', value[field.name], field.type)
     return group(**value)
 
 
-def _check_keys(prefix: str, fields: Mapping[str, Any], group: Any) -> None:
-    known = [field.name for field in dataclasses.fields(group)]
-    for key in fields:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f' (did you mean {prefix}{near[0]}?)' if near else ''
-            raise InputError(f'unknown key {prefix}{key}{hint}; known: {", ".join(known)}')
-    missing = [prefix + key for key in known if key not in fields]
-    if missing:
-        raise InputError(f'the config lacks {", ".join(missing)}')
+def _names(group: Any) -> list[str]:
+    return [field.name for field in dataclasses.fields(group)]
 
 
 def _check_type(key: str, value: Any, kind: Any) -> None:

@@ -153,7 +153,7 @@ def widen(
         ValueError: an axis cannot grow by this rule, or `fresh` is needed.
     """
     places = maps(old, new, rule, seed)
-    arrays = _arrays(params, axes, fan_in, before)
+    arrays = _arrays(params, axes, fan_in)
     if rule.preserves:
         _check_norms(arrays, old, new)
     # Scores are sums over `h`, divided by the root of its length: the queries make up for both.
@@ -165,7 +165,8 @@ def widen(
             divided += 'h'
         elif rule.divides and array.scales_tied_head:
             divided += 'd'
-        x = _grow(array, places, divided, ratio if array.makes_queries else 1.0)
+        x = before(array.path, array.value)
+        x = _grow(x, array, places, divided, ratio if array.makes_queries else 1.0)
         if rule.noise and array.fan_in:
             x = _with_noise(
                 x, array, places, rule, jax.random.fold_in(jax.random.key(seed), number)
@@ -198,14 +199,15 @@ def widen_moments(
     places = maps(old, new, rule, seed)
     ratio = math.sqrt(old['h'] / new['h'])
     grown = []
-    for array in _arrays(moments, axes, fan_in, before):
+    for array in _arrays(moments, axes, fan_in):
         shared = ''.join(a for a in array.axes if a not in array.fan_in) if rule.divides else ''
         if array.makes_queries:
             shared = shared.replace('h', '')
         elif array.scales_tied_head:
             shared = shared.replace('d', '')
-        x = _grow(array, places, shared, ratio if array.makes_queries else 1.0, power)
-        mean = array.source.mean() if power == 2 else 0.0
+        x = before(array.path, array.value)
+        x = _grow(x, array, places, shared, ratio if array.makes_queries else 1.0, power)
+        mean = array.value.mean() if power == 2 else 0.0
         grown.append(_filled(x, array, places, lambda _: mean))  # noqa: B023
     return jax.tree.unflatten(jax.tree.structure(moments), grown)
 
@@ -215,22 +217,14 @@ class _Array:
     """One array of a model, and its part in it."""
 
     path: str
-    source: Any
-    before: Callable[[str, Any], Any]
+    value: Any
     axes: str
     fan_in: str
     makes_queries: bool
     scales_tied_head: bool
 
-    @property
-    def value(self) -> Any:
-        """The array itself, made anew each time."""
-        return self.before(self.path, self.source)
 
-
-def _arrays(
-    params: Params, axes: Params, fan_in: Params, before: Callable[[str, Any], Any]
-) -> list[_Array]:
+def _arrays(params: Params, axes: Params, fan_in: Params) -> list[_Array]:
     leaves = jax.tree.leaves_with_path(params)
     paths = [jax.tree_util.keystr(path, simple=True, separator='.') for path, _ in leaves]
     # What the size of the queries is made by: their norm where they have one, else their product.
@@ -239,9 +233,7 @@ def _arrays(
     tied = 'head' not in params
     rows = zip(paths, leaves, jax.tree.leaves(axes), jax.tree.leaves(fan_in), strict=True)
     return [
-        _Array(
-            path, x, before, names, sums, queries in path, tied and path.startswith('final_norm.')
-        )
+        _Array(path, x, names, sums, queries in path, tied and path.startswith('final_norm.'))
         for path, (_, x), names, sums in rows
     ]
 
@@ -251,9 +243,8 @@ def copied(names: str, places: Maps) -> float:
     return math.prod(float(np.mean(places[axis] >= 0)) for axis in names if axis in places)
 
 
-def _grow(array: _Array, places: Maps, divided: str, scale: float, power: int = 1) -> Any:
+def _grow(x: Any, array: _Array, places: Maps, divided: str, scale: float, power: int = 1) -> Any:
     """The array at its new size, divided along some axes by the counts of what they repeat."""
-    x = array.value
     xp = np if isinstance(x, np.ndarray) else jnp
     scales: list[Any] = [] if scale == 1 else [scale]
     for number, axis in enumerate(array.axes):
