@@ -98,7 +98,7 @@ def await_step(workdir: pathlib.Path) -> None:
 
 
 def test_interrupted_sweep_goes_on(start: Callable, tmp_path: pathlib.Path) -> None:
-    """Two names by two seeds, stopped in the third run, and started again."""
+    """Two names by two seeds, stopped in the second run, and started again."""
     path, root = write(tmp_path, SWEEP), tmp_path / 'root'
     process = start(path, root)
     await_step(root / 'long' / 'seed0')
@@ -107,8 +107,7 @@ def test_interrupted_sweep_goes_on(start: Callable, tmp_path: pathlib.Path) -> N
     assert code == 143
     assert [line[:9] for line in out.splitlines() if not line.startswith('run')] == [
         'done  1/4',
-        'done  2/4',
-        'stop  3/4',
+        'stop  2/4',
         f'file  {root}'[:9],
     ]
     half = results.read(root / 'long' / 'seed0')
@@ -121,7 +120,7 @@ def test_interrupted_sweep_goes_on(start: Callable, tmp_path: pathlib.Path) -> N
     assert code == 0
     assert [line[:9] for line in out.splitlines() if not line.startswith('run')] == [
         'skip  1/4',
-        'skip  2/4',
+        'done  2/4',
         'done  3/4',
         'done  4/4',
         f'file  {root}'[:9],
@@ -131,7 +130,7 @@ def test_interrupted_sweep_goes_on(start: Callable, tmp_path: pathlib.Path) -> N
     assert f'from step {half["step"]} in {workdir}' in (workdir / 'log.txt').read_text()
     command = (workdir / 'command.txt').read_text()
     assert command == (f'python -m phijax.train --config={workdir}/recipe.py --workdir={workdir}\n')
-    assert f'run   3/4  {command}' in out
+    assert f'run   2/4  {command}' in out
     check_results(root)
 
 
@@ -270,7 +269,7 @@ def test_runs_are_the_recipes_that_flags_would_make(tmp_path: pathlib.Path) -> N
         'num_steps=40,peak_rate=1',
         'num_steps=40,peak_rate=0.001',
     )
-    assert [run.seed for run in made.runs] == [5, 6] * 4
+    assert [run.seed for run in made.runs] == [5] * 4 + [6] * 4
     last = made.runs[-1]
     assert last.recipe.seed == 6
     assert last.recipe.init_from == 'runs/small/6'

@@ -228,10 +228,12 @@ def count(number: float | None) -> str:
     """The number with three digits and a decimal prefix: `412k`, `1.23M`, `n/a` if unknown."""
     if number is None:
         return 'n/a'
-    number, power = float(f'{number:.3g}'), 0
+    exact, number, power = number, float(f'{number:.3g}'), 0
     while number >= 1000 and power < len(_PREFIXES) - 1:
         number, power = number / 1000, power + 1
-    digits = 2 - int(math.log10(number)) if power else 0
+    if not power:
+        return f'{exact:.0f}'  # rounded once
+    digits = 2 - int(math.log10(number))
     return f'{number:.{max(0, digits)}f}{_PREFIXES[power]}'
 
 
