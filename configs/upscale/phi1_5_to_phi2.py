@@ -3,8 +3,9 @@
     python -m phijax.upscale --config=configs/upscale/phi1_5_to_phi2.py \
         --source=runs/phi1_5 --target=runs/phi2_start
 
-Expected: minutes on a CPU, 20 GB of memory. `--config.width.method=reuse` is the talk's first
-method; clone is refused, as 1.25 is no whole factor. `:smoke` grows the smoke run of phi1_5.
+Expected: minutes on a CPU with 32 GB of memory: the growth takes 19.4 GiB, and writing holds the
+target twice, which does not fit 23. `--config.width.method=reuse` is the talk's first method; clone
+is refused, as 1.25 is no whole factor. `:smoke` grows the smoke run of phi1_5.
 Source: Microsoft's talk on phi-2 at NeurIPS 2023 as the press reported it (layer map, reuse,
 tiling); arXiv:2412.13663, app. A (tiling from the centre).
 """

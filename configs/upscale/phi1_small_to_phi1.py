@@ -3,7 +3,7 @@
     python -m phijax.upscale --config=configs/upscale/phi1_small_to_phi1.py \
         --source=runs/phi1_small --target=runs/phi1_start
 
-Expected: a minute on a CPU, 12 GB of memory. Twice the width is a whole factor, so
+Expected: 40 seconds on 2 cores, 12 GB of memory. Twice the width is a whole factor, so
 `--config.width.method=clone` with `--config.depth.method=identity` keeps the function. `:smoke`
 grows the smoke run of phi1_small.
 Source: Microsoft's talk on phi-2 at NeurIPS 2023 as the press reported it, which compares scaling

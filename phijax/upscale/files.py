@@ -36,13 +36,8 @@ def run(plan: Plan, source: str | os.PathLike[str], target: str | os.PathLike[st
         ValueError: the model at `source` cannot be used.
     """
     with directory.appearing(pathlib.Path(target)) as made:
-        config, params, tokenizer = interop.open(source)
-        planning.check(plan, config)
+        config, grown, kept, tokenizer = _grown(plan, source)
         moments = _moments(plan, config, source)
-        grown = planning.grow(plan, config, params)
-        kept = None
-        if planning.preserves(plan, config):
-            kept = planning.difference(plan, config, params, grown)
         workdir.write(made, plan.model, grown, tokenizer, source=str(source), moments=moments)
         facts = _facts(plan, config, kept) | {'source': str(source)}
         (made / 'origins.json').write_text(json.dumps(_origins(plan, config), indent=1) + '\n')
@@ -50,6 +45,19 @@ def run(plan: Plan, source: str | os.PathLike[str], target: str | os.PathLike[st
     return '\n'.join(
         [*(f'{name}: {value}' for name, value in facts.items()), *_next_commands(str(target))]
     )
+
+
+def _grown(plan: Plan, source: Any) -> tuple[models.Config, Any, float | None, Any]:
+    """The source's config, the grown parameters, how well they keep the function, the tokenizer.
+
+    The source's own parameters end here: writing takes memory for the target twice.
+    """
+    config, params, tokenizer = interop.open(source)
+    planning.check(plan, config)
+    grown = planning.grow(plan, config, params)
+    if not planning.preserves(plan, config):
+        return config, grown, None, tokenizer
+    return config, grown, planning.difference(plan, config, params, grown), tokenizer
 
 
 def _moments(plan: Plan, config: models.Config, source: Any) -> dict[str, Any] | None:
