@@ -55,6 +55,7 @@ def main(run: Callable[[], int | None], instead_of_config: Sequence[str] = ()) -
         _refuse(f'unexpected argument {rest[0]!r}: flags are written --name=value')
     if 'config' in flags.FLAGS:
         _check_asked(['config', *instead_of_config])
+        _check_kind(flags.FLAGS.config)
     try:
         sys.exit(run())
     except InputError as error:
@@ -82,6 +83,14 @@ def _check_asked(names: list[str]) -> None:
         _refuse(f'--config is needed{others}: {_available()}')
     if len(given) > 1:
         _refuse(f'{" and ".join(given)} cannot be given together')
+
+
+def _check_kind(config: Any) -> None:
+    if config is not None and not isinstance(config, ml_collections.ConfigDict):
+        _refuse(
+            f'{_config_path(sys.argv)}: get_config must return an ml_collections.ConfigDict, got '
+            f'{type(config).__name__}'
+        )
 
 
 def _check_config_file(argv: list[str]) -> None:

@@ -40,6 +40,7 @@ FILES = [
     (('--config=configs/tokenize/stdlib.py:small',), "stdlib.py has no variant 'small'"),
     (('--config=phijax/errors.py',), "errors.py cannot be used: AttributeError: module 'config_"),
     (('--config=LICENSE',), 'LICENSE, line'),
+    (('--config=tests/train/plain.py',), 'must return an ml_collections.ConfigDict, got dict'),
     (('--config', 'tests/train/tiny.py', '--config.num_stepz=3'), 'did you mean --config.num_st'),
 ]
 

@@ -62,7 +62,10 @@ def _metric(workdir: pathlib.Path, step: int) -> float:
 
 
 def _report(run: Run, workdir: pathlib.Path) -> None:
-    recipe = run.recipe
+    recipe, metrics_path = run.recipe, workdir / 'metrics.jsonl'
+    if not any(record['kind'] == 'train' for record in report.records(metrics_path)):
+        run.writer.warn(f'{metrics_path} has lost the steps of this run: there is no report of it')
+        return
     samples = _samples(recipe, run.state.params, workdir)
     for sample in samples:
         run.writer.note(sample['prompt'] + sample['completion'])
@@ -77,7 +80,7 @@ def _report(run: Run, workdir: pathlib.Path) -> None:
         workdir,
         title=recipe.name,
         config=to_dict(recipe),
-        metrics_path=workdir / 'metrics.jsonl',
+        metrics_path=metrics_path,
         evaluations=evaluations,
         samples=samples,
         tables={},

@@ -98,6 +98,16 @@ def test_run_leaves_what_the_next_commands_need(done: pathlib.Path) -> None:
     assert tokenizer.vocab_size == tiny.VOCAB_SIZE
 
 
+def test_run_that_has_lost_its_records_has_no_report(
+    copy: pathlib.Path, train: Train, capsys: pytest.CaptureFixture
+) -> None:
+    (copy / 'metrics.jsonl').unlink()
+    (copy / 'report.md').unlink()
+    assert train(copy, prompts=['def f(']) == 0
+    assert 'has lost the steps of this run' in capsys.readouterr().out
+    assert not (copy / 'report.md').exists()
+
+
 def test_run_that_has_ended_has_nothing_to_do(copy: pathlib.Path, train: Train) -> None:
     before = records(copy, 'train', 'evaluate')
     assert train(copy) == 0
