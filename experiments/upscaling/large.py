@@ -2,7 +2,8 @@
 
     python -m phijax.train --sweep=experiments/upscaling/large.py --workdir=runs/upscaling/large
 
-run.py grows their starts first. Variants: full, smoke (20 steps, one seed).
+run.py grows their starts first. Variants: cpu, smoke (20 steps, one seed),
+full (the published sizes, for accelerators).
 """
 
 import pathlib
@@ -12,16 +13,10 @@ from typing import Any
 _METHODS = runpy.run_path(str(pathlib.Path(__file__).with_name('methods.py')))
 
 
-def get_sweep(variant: str = 'full') -> dict[str, Any]:
+def get_sweep(variant: str = 'cpu') -> dict[str, Any]:
     runs = {}
-    for geometry, arms in _METHODS['ARMS'].items():
-        for arm in arms:
-            start = '' if arm == 'scratch' else f'{_METHODS["start"](variant, geometry, arm)}'
-            sizes = _METHODS['model'](_METHODS['LARGE'][geometry])
-            runs[f'{geometry}-{arm}'] = sizes | {'init_from': start}
-    return {
-        'config': 'configs/quickstart.py',
-        'base': _METHODS['base'](variant),
-        'runs': runs,
-        'seeds': _METHODS['seeds'](variant),
-    }
+    for geometry, sizes in _METHODS['sizes'](variant, 'large').items():
+        for arm in _METHODS['ARMS'][geometry]:
+            start = '' if arm == 'scratch' else _METHODS['start'](variant, geometry, arm)
+            runs[f'{geometry}-{arm}'] = _METHODS['model'](sizes) | {'init_from': start}
+    return _METHODS['sweep'](variant, runs)

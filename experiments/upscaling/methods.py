@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from phijax import models
+
 # Scaled down from phi-1-small -> phi-1: twice the heads and the width, 1.2 times the layers.
 # Scaled down from phi-1.5 -> phi-2: as many heads, each 1.25 times as long, 1.33 times the layers.
 SMALL: dict[str, dict[str, int]] = {
@@ -58,10 +60,36 @@ ARMS = {
     'double': ('scratch', 'reuse', 'tile', 'tile-divided', 'clone'),
     'quarter': ('scratch', 'reuse', 'tile', 'tile-centre', 'tile-divided'),
 }
-ROOTS = {'full': 'runs/upscaling', 'smoke': 'runs/upscaling_smoke'}
-SEEDS = {'full': (0, 1, 2), 'smoke': (0,)}
-STEPS = {'full': 500, 'smoke': 20}
-LENGTH, BATCH_SIZE = 256, 8
+ROOTS = {
+    'cpu': 'runs/upscaling',
+    'smoke': 'runs/upscaling_smoke',
+    'full': 'runs/upscaling_full',
+}
+CONFIGS = {
+    'cpu': 'configs/quickstart.py',
+    'smoke': 'configs/quickstart.py',
+    'full': 'configs/phi1.py',
+}
+SEEDS = {'cpu': (0, 1, 2), 'smoke': (0,), 'full': (0, 1, 2)}
+STEPS = {'cpu': 500, 'smoke': 20, 'full': 5000}  # full: 10.5B tokens of phi-1's data
+RATES = {'cpu': 3e-3, 'smoke': 3e-3, 'full': 1e-3}
+# The published models that SMALL and LARGE scale down.
+PUBLISHED = {'double': ('phi1_small', 'phi1'), 'quarter': ('phi1_5', 'phi2')}
+
+
+def sizes(variant: str, size: str) -> dict[str, dict[str, int]]:
+    """The `small` or `large` model of each geometry, as fields of a configuration."""
+    place = ('small', 'large').index(size)
+    if variant != 'full':
+        return (SMALL, LARGE)[place]
+    known = {name: models.to_dict(models.config(pair[place])) for name, pair in PUBLISHED.items()}
+    return {name: {f: fields[f] for f in SMALL[name]} for name, fields in known.items()}
+
+
+def configuration(variant: str, size: str, geometry: str) -> models.Config:
+    """The model of a geometry, whole."""
+    rest = {} if variant == 'full' else {'vocab_size': 2048, 'max_length': 256}
+    return models.config('phi1_small', **rest, **sizes(variant, size)[geometry])
 
 
 def start(variant: str, geometry: str, arm: str) -> str:
@@ -69,31 +97,27 @@ def start(variant: str, geometry: str, arm: str) -> str:
     return f'{ROOTS[variant]}/starts/{geometry}-{arm}/seed{{seed}}'
 
 
-def seeds(variant: str) -> tuple[int, ...]:
-    """The seeds of a variant."""
-    return SEEDS[variant]
-
-
-def base(variant: str) -> dict[str, Any]:
-    """What all runs share: a constant rate, so that curves can be compared at every point."""
-    steps = STEPS[variant]
-    return {
+def sweep(variant: str, runs: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The sweep of these runs: a constant rate, so that curves can be compared at every point."""
+    steps, rate = STEPS[variant], RATES[variant]
+    base = {
         'num_steps': steps,
-        'batch_size': BATCH_SIZE,
         'evaluate_every': steps // 20,
-        'evaluate_rows': 32,
         'prompts': (),
-        'data.directory': f'{ROOTS[variant]}/data',
-        'data.length': LENGTH,
         'optimizer.schedule': 'constant',
-        'optimizer.peak_rate': 3e-3,
-        'optimizer.final_rate': 3e-3,
+        'optimizer.peak_rate': rate,
+        'optimizer.final_rate': rate,
         'optimizer.warmup_steps': steps // 10,
         'checkpoints.every': steps,
         'checkpoints.keep': 1,
+        'checkpoints.keep_every': 0,
+        'checkpoints.select': 'last',
     }
+    if variant != 'full':
+        base |= {'evaluate_rows': 32, 'data.directory': f'{ROOTS[variant]}/data'}
+    return {'config': CONFIGS[variant], 'base': base, 'runs': runs, 'seeds': SEEDS[variant]}
 
 
-def model(sizes: dict[str, int]) -> dict[str, int]:
+def model(fields: dict[str, int]) -> dict[str, int]:
     """The sizes as overrides of a recipe."""
-    return {f'model.{field}': value for field, value in sizes.items()}
+    return {f'model.{field}': value for field, value in fields.items()}

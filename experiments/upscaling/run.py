@@ -1,7 +1,7 @@
-"""Grown against scratch: `python experiments/upscaling/run.py [smoke]`.
+"""Grown against scratch: `python experiments/upscaling/run.py [smoke|full]`.
 
 Trains the small models, grows them, trains the large ones, and writes results.json and curves.png
-beside this file (smoke: into its runs). What is done already is not done again.
+beside this file (smoke and full: into their runs). What is done already is not done again.
 """
 
 import json
@@ -35,7 +35,7 @@ def main(variant: str) -> None:
     train('small', variant)
     grow(variant)
     train('large', variant)
-    target = HERE if variant == 'full' else pathlib.Path(methods.ROOTS[variant])
+    target = HERE if variant == 'cpu' else pathlib.Path(methods.ROOTS[variant])
     results = measure(variant)
     (target / 'results.json').write_text(json.dumps(results, indent=1) + '\n')
     draw(results, target / 'curves.png')
@@ -52,7 +52,7 @@ def train(name: str, variant: str) -> None:
 def grow(variant: str) -> None:
     """The starts of the large runs that are not there yet."""
     for geometry, arms in methods.ARMS.items():
-        fields = {'model': models.to_dict(configuration(methods.LARGE[geometry]))}
+        fields = {'model': models.to_dict(methods.configuration(variant, 'large', geometry))}
         for arm in arms[1:]:
             plan = upscale.from_dict(fields | methods.METHODS[arm])
             for seed in methods.SEEDS[variant]:
@@ -62,22 +62,17 @@ def grow(variant: str) -> None:
                     upscale.run(plan, source, target)
 
 
-def configuration(sizes: dict[str, int]) -> models.Config:
-    """The model of these sizes, as quickstart has it."""
-    return models.config('phi1_small', vocab_size=2048, max_length=256, **sizes)
-
-
 def measure(variant: str) -> dict[str, Any]:
     """The table and the mean curves of each geometry."""
     root = pathlib.Path(methods.ROOTS[variant]) / 'large'
     runs = [run for run in sweep.collect(root) if run['finished']]
     return {
         'variant': variant,
-        'tokens': methods.STEPS[variant] * methods.BATCH_SIZE * methods.LENGTH,
+        'tokens': max(run['tokens'] for run in runs),
         'environment': report.environment(),
         'geometries': {
             geometry: {
-                'cost_of_the_small_model': (cost := small_share(geometry)),
+                'cost_of_the_small_model': (cost := small_share(variant, geometry)),
                 'table': [
                     row(
                         arm,
@@ -102,12 +97,10 @@ def by_seed(runs: list[dict[str, Any]], name: str) -> dict[int, dict[str, Any]]:
     return {run['seed']: run for run in runs if run['name'] == name}
 
 
-def small_share(geometry: str) -> float:
+def small_share(variant: str, geometry: str) -> float:
     """What a token costs in training the small model, as a share of the large one's cost."""
-    small, large = (
-        arithmetic.flops(configuration(sizes[geometry]), methods.BATCH_SIZE, methods.LENGTH)
-        for sizes in (methods.SMALL, methods.LARGE)
-    )
+    configs = (methods.configuration(variant, size, geometry) for size in ('small', 'large'))
+    small, large = (arithmetic.flops(config, 1, config.max_length) for config in configs)
     return small / large
 
 
@@ -175,4 +168,4 @@ def draw(results: dict[str, Any], path: pathlib.Path) -> None:
 
 
 if __name__ == '__main__':
-    main(sys.argv[1] if len(sys.argv) > 1 else 'full')
+    main(sys.argv[1] if len(sys.argv) > 1 else 'cpu')

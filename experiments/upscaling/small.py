@@ -2,7 +2,7 @@
 
     python -m phijax.train --sweep=experiments/upscaling/small.py --workdir=runs/upscaling/small
 
-Variants: full, smoke (20 steps, one seed).
+Variants: cpu, smoke (20 steps, one seed), full (the published sizes, for accelerators).
 """
 
 import pathlib
@@ -12,10 +12,6 @@ from typing import Any
 _METHODS = runpy.run_path(str(pathlib.Path(__file__).with_name('methods.py')))
 
 
-def get_sweep(variant: str = 'full') -> dict[str, Any]:
-    return {
-        'config': 'configs/quickstart.py',
-        'base': _METHODS['base'](variant),
-        'runs': {name: _METHODS['model'](sizes) for name, sizes in _METHODS['SMALL'].items()},
-        'seeds': _METHODS['seeds'](variant),
-    }
+def get_sweep(variant: str = 'cpu') -> dict[str, Any]:
+    small = _METHODS['sizes'](variant, 'small').items()
+    return _METHODS['sweep'](variant, {name: _METHODS['model'](sizes) for name, sizes in small})

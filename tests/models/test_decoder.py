@@ -102,6 +102,21 @@ def test_initial_values_are_all_drawn_apart():
     assert not np.array_equal(other['embed']['kernel'], params['embed']['kernel'])
 
 
+def test_fan_in_is_what_each_product_sums_over():
+    sums = models.fan_in(tiny.config())
+    attention, mlp = sums['blocks']['attention'], sums['blocks']['mlp']
+    assert {name: attention[name]['kernel'] for name in ('query', 'key', 'value', 'out')} == {
+        'query': 'd',
+        'key': 'd',
+        'value': 'd',
+        'out': 'nh',
+    }
+    assert (mlp['up']['kernel'], mlp['down']['kernel'], sums['head']['kernel']) == ('d', 'f', 'd')
+    # What is looked up, added or multiplied by sums over nothing.
+    rest = (attention['out']['bias'], attention['key_norm']['scale'], sums['embed']['kernel'])
+    assert rest == ('', '', '')
+
+
 def test_initial_values_do_not_depend_on_the_sharding():
     config, expected, _ = _initial()
     assert len(jax.devices()) == 8
