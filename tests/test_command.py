@@ -5,6 +5,7 @@ import pathlib
 import subprocess
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import pytest
 
@@ -26,6 +27,10 @@ FLAGS = [
     ('stray', "unexpected argument 'stray': flags are written --name=value"),
     ('--process_id=1', '--num_processes and --process_id also need --coordinator=HOST:PORT'),
     ('--coordinator=localhost:1', '--coordinator=HOST:PORT also needs --num_processes and --pro'),
+    pytest.param(
+        *('--wandb=project', 'wandb is asked for but not installed'),
+        marks=pytest.mark.skipif(bool(find_spec('wandb')), reason='wandb is installed'),
+    ),
 ]
 FILES = [
     ((), '--config is needed, or --sweep, or --compare: there are configs/phi1.py'),

@@ -7,6 +7,7 @@ import socket
 
 from phijax.errors import InputError
 from phijax.train import door
+from phijax.train.metrics import trackers
 from phijax.train.recipe import Recipe
 
 # glibc's mallopt: one arena, never mmap, never give memory back, grow by 64 MiB.
@@ -34,6 +35,8 @@ def train(
         InputError: something that the run needs is missing or does not fit.
     """
     door.check(recipe, workdir)
+    if wandb:
+        trackers.check_wandb()
     keep_memory()
     connect(coordinator, num_processes, process_id)
     import jax

@@ -6,6 +6,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from phijax.errors import InputError
+
 
 class Tracker(Protocol):
     """A place for numbers by step."""
@@ -72,19 +74,28 @@ class Wandb:
         self._run.finish()
 
 
+def check_wandb() -> None:
+    """Returns when wandb is installed.
+
+    Raises:
+        InputError: it is not.
+    """
+    if not importlib.util.find_spec('wandb'):
+        raise InputError('wandb is asked for but not installed; `pip install wandb` installs it')
+
+
 def start(
     workdir: pathlib.Path, start_step: int, *, tensorboard: bool, wandb: Mapping[str, Any] | None
 ) -> list[Tracker]:
     """The trackers that are asked for; TensorBoard only if tensorboardX is installed.
 
     Raises:
-        ValueError: wandb is asked for and not installed.
+        InputError: wandb is asked for and not installed.
     """
     trackers: list[Tracker] = []
     if tensorboard and importlib.util.find_spec('tensorboardX'):
         trackers.append(TensorBoard(workdir / 'tensorboard', start_step))
     if wandb is None:
         return trackers
-    if not importlib.util.find_spec('wandb'):
-        raise ValueError('wandb is asked for but not installed; `pip install wandb` installs it')
+    check_wandb()
     return [*trackers, Wandb(workdir, wandb)]

@@ -44,7 +44,7 @@ class Writer:
             wandb: arguments of `wandb.init`, to log there as well.
 
         Raises:
-            ValueError: wandb is asked for and not installed.
+            InputError: wandb is asked for and not installed.
         """
         self.meter = meter
         self.best: tuple[float, int] | None = None
