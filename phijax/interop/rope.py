@@ -38,17 +38,16 @@ def longrope(fields: Fields, rotation: Fields) -> dict[str, Any]:
     Raises:
         InputError: another way to extend the context, or an incomplete LongRoPE.
     """
-    kinds = [rotation.values[name] for name in ('rope_type', 'type') if rotation.values.get(name)]
     for name in ('rope_type', 'type'):
         rotation.only(name, 'default', *_LONGROPE)
     for name in rotation.values.keys() - _KNOWN:
         rotation.only(name)
-    if not set(kinds) & set(_LONGROPE):
+    kind = rotation.values.get('rope_type') or rotation.values.get('type')
+    if kind not in _LONGROPE:
         return {}
     original = fields.integer('original_max_position_embeddings', 4096)
-    factor = rotation.number('attention_factor', 0.0)
-    if not factor and 'yarn' in kinds and not rotation.values.get('rope_type'):
-        factor = _yarn_magnitude(fields, original)
+    implied = _yarn_magnitude(fields, original) if kind == 'yarn' else 0.0
+    factor = rotation.number('attention_factor', implied)
     return {
         'short_factors': rotation.numbers('short_factor'),
         'long_factors': rotation.numbers('long_factor'),

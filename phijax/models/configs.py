@@ -131,22 +131,22 @@ class Config:
 
     def _check_longrope(self) -> None:
         """LongRoPE is there whole or not at all."""
-        pairs = self.rotary_dim // 2
-        for field in ('short_factors', 'long_factors'):
-            factors = getattr(self, field)
-            if self.original_length and len(factors) != pairs:
-                raise ValueError(
-                    f'{field} must be {pairs} numbers (rotary_dim / 2), got {len(factors)}'
-                )
-            for factor in factors:
-                _check_positive(field, factor)
-        if (self.short_factors or self.long_factors) and self.original_length < 1:
-            raise ValueError(
-                f'original_length must be positive with LongRoPE, got {self.original_length}'
-            )
         for field in ('original_length', 'short_magnitude', 'long_magnitude'):
             if getattr(self, field) < 0:
                 raise ValueError(f'{field} must not be negative, got {getattr(self, field)}')
+        for field in ('short_factors', 'long_factors'):
+            self._check_factors(field, getattr(self, field))
+
+    def _check_factors(self, field: str, factors: tuple[float, ...]) -> None:
+        if factors and not self.original_length:
+            raise ValueError(f'{field} needs a positive original_length, got 0')
+        if self.original_length and len(factors) != self.rotary_dim // 2:
+            raise ValueError(
+                f'{field} must be {self.rotary_dim // 2} numbers (rotary_dim / 2), '
+                f'got {len(factors)}'
+            )
+        for factor in factors:
+            _check_positive(field, factor)
 
     @property
     def pattern(self) -> tuple[Reach, ...]:

@@ -94,22 +94,15 @@ def hidden(
         key: dropout's key; None means no dropout.
     """
     params = _cast(params, config.dtype)
-    (ends_graph, ends_state), _ = _structure(config)
-    ends = _merge(ends_graph, ends_state, {k: v for k, v in params.items() if k != 'blocks'})
+    ends = _ends(config, params)
     start = jnp.zeros(len(tokens), jnp.int32) if cache is None else cache.lengths
     added = jnp.full(len(tokens), tokens.shape[1], jnp.int32) if lengths is None else lengths
     if positions is None:
         positions = start[:, None] + jnp.arange(tokens.shape[1])[None]
     long = _long(config, positions, added, cache)
-    inputs = Inputs(
-        layer=jnp.int32(0),
-        tables=rotary.tables(config, positions, long),
-        mask=Mask(segments=segments),
-        store=None,
-        start=start,
-        added=added,
-        key=key,
-    )
+    tables = rotary.tables(config, positions, long)
+    mask = Mask(segments=segments)
+    inputs = Inputs(jnp.int32(0), tables, mask, None, start, added, key)
     x = constrain.get()(ends.enter(tokens, fold_in(key, config.num_layers)), 'btd')
     x, stores = _walk(config, params['blocks'], x, inputs, cache and cache.layers)
     if cache is not None:
@@ -119,9 +112,7 @@ def hidden(
 
 def head(config: Config, params: Params, x: Float[Array, 'b t d']) -> Float[Array, 'b t v']:
     """Scores of the next token at each position, in float32."""
-    (graph, state), _ = _structure(config)
-    ends = {k: v for k, v in _cast(params, config.dtype).items() if k != 'blocks'}
-    return constrain.get()(_merge(graph, state, ends).logits(x), 'btv')
+    return constrain.get()(_ends(config, _cast(params, config.dtype)).logits(x), 'btv')
 
 
 def apply(
@@ -156,6 +147,12 @@ def _structure(config: Config) -> tuple[tuple, tuple]:
     build = (lambda: family.Ends(config, nnx.Rngs(0)), lambda: family.Block(config, nnx.Rngs(0)))
     ends, block = (nnx.split(nnx.eval_shape(make)) for make in build)
     return ends, block
+
+
+def _ends(config: Config, params: Params) -> Any:
+    """What lies below and above the stack."""
+    (graph, state), _ = _structure(config)
+    return _merge(graph, state, {k: v for k, v in params.items() if k != 'blocks'})
 
 
 def _merge(graph: nnx.GraphDef, state: nnx.State, params: Params) -> Any:

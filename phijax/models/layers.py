@@ -182,6 +182,17 @@ class Ends(nnx.Module):
         return _wide_einsum('btd,vd->btv', x, self.embed.kernel[...])
 
 
+def gegelu(gate: Float[Array, '*a'], up: Float[Array, '*a'], *, limit: float) -> Float[Array, '*a']:
+    """`gate * sigmoid(1.702 gate) * (up + 1)`, the gate clamped from above, `up` on both sides.
+
+    Infinities are not clamped.
+    Source: modeling_phi3_small.py of microsoft/Phi-3-small-8k-instruct (`gegelu`).
+    """
+    gate = jnp.where(jnp.isinf(gate), gate, jnp.minimum(gate, limit))
+    up = jnp.where(jnp.isinf(up), up, jnp.clip(up, -limit, limit))
+    return gate * jax.nn.sigmoid(1.702 * gate) * (up + 1)
+
+
 def dropout(x: Float[Array, '*a'], rate: float, key: Key[Array, ''] | None) -> Float[Array, '*a']:
     """`x` with each entry zero at probability `rate`, the rest scaled up; `key=None` is `x`."""
     if key is None or not rate:
