@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -46,6 +46,7 @@ from phijax.errors import InputError
 
 SPACE = '\u2581'
 UNKNOWN_TOKEN = '<unk>'
+BEGIN = '<s>'
 MODEL_FILE = 'tokenizer.model'
 ADDED_FILE = 'added_tokens.json'
 
@@ -67,7 +68,7 @@ class SentencePieceTokenizer(Codec):
         new = _new(read.pieces, added)
         self._model, self._added = model, dict(added)
         self._pieces, self._prefix = [*read.pieces, *new], read.prefix
-        _check(self._pieces)
+        self._unknown = _check(self._pieces)
         self._processor = parsed(
             lambda: sentencepiece.SentencePieceProcessor(model_proto=model + proto.append(new)),
             'The model',
@@ -93,7 +94,8 @@ class SentencePieceTokenizer(Codec):
         if self._added:
             (directory / ADDED_FILE).write_text(json.dumps(self._added, indent=2) + '\n')
         self._converted().save(str(directory / 'tokenizer.json'))
-        write_config(directory, self._end, bos_token='<s>', unk_token=UNKNOWN_TOKEN)
+        begin = BEGIN if BEGIN in self._special else self._end
+        write_config(directory, self._end, bos_token=begin, unk_token=self._unknown)
 
     def _encode(self, texts: list[str]) -> list[list[int]]:
         return self._processor.encode(texts, out_type=int, num_threads=-1)
@@ -108,7 +110,7 @@ class SentencePieceTokenizer(Codec):
             models.BPE(
                 vocab={p.text: i for i, p in enumerate(self._pieces)},
                 merges=merges(ranks),
-                unk_token=UNKNOWN_TOKEN,
+                unk_token=self._unknown,
                 fuse_unk=True,
                 byte_fallback=True,
             )
@@ -173,11 +175,16 @@ def _new(pieces: Sequence[Piece], added: Mapping[str, int]) -> list[Piece]:
     return new
 
 
-def _check(pieces: Iterable[Piece]) -> None:
+def _check(pieces: Sequence[Piece]) -> str:
+    """The unknown piece of a model that knows every byte, and so needs it for nothing."""
     kinds = [piece.kind for piece in pieces]
     if kinds.count(BYTE) != BYTES:
         raise InputError(
             f'The model has pieces for {kinds.count(BYTE)} of {BYTES} bytes, so texts get lost.'
         )
-    if kinds.count(UNKNOWN) != 1:
-        raise InputError(f'The model has {kinds.count(UNKNOWN)} unknown pieces; it must have one.')
+    if not any(piece.text == SPACE and piece.kind == NORMAL for piece in pieces):
+        raise InputError('The model has no piece for a space (U+2581), so spaces get lost.')
+    unknown = [piece.text for piece in pieces if piece.kind == UNKNOWN]
+    if len(unknown) != 1:
+        raise InputError(f'The model has {len(unknown)} unknown pieces; it must have one.')
+    return unknown[0]

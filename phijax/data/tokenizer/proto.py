@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from phijax.data.tokenizer.codec import NORMAL
+from phijax.data.tokenizer.codec import BYTE, NORMAL
 from phijax.errors import InputError
 
 # The fields of a model, of a piece, of how it was trained, and of how it changes a text.
@@ -49,7 +49,7 @@ def read(data: bytes) -> Model:
         fields = list(_fields(data))
         pieces = [_piece(value) for number, value in fields if number == PIECES]
         parts = {number: dict(_fields(value)) for number, value in fields if number in (2, 3)}
-    except (AttributeError, IndexError, TypeError, ValueError, struct.error) as error:
+    except (AttributeError, LookupError, TypeError, ValueError, struct.error) as error:
         raise InputError(f'it is not a sentencepiece model, or damaged ({error})') from error
     trainer, normalizer = parts.get(TRAINER, {}), parts.get(NORMALIZER, {})
     if trainer.get(MODEL_TYPE) != BPE:
@@ -89,13 +89,18 @@ def append(pieces: Iterable[Piece]) -> bytes:
 def _piece(data: bytes) -> Piece:
     fields = dict(_fields(data))
     [score] = struct.unpack('<f', fields.get(SCORE, bytes(4)))
-    return Piece(fields[TEXT].decode(), score, fields.get(KIND, NORMAL))
+    kind = fields.get(KIND, NORMAL)
+    if kind not in range(NORMAL, BYTE + 1):
+        raise ValueError(f'a piece of kind {kind}')
+    return Piece(fields[TEXT].decode(), score, kind)
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
     at = 0
     while at < len(data):
         key, at = _read_varint(data, at)
+        if key < 8:
+            raise ValueError(f'field 0 before byte {at} of {len(data)}')
         if key & 7 == VARINT:
             value, at = _read_varint(data, at)
             yield key >> 3, value
