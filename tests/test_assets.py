@@ -120,7 +120,9 @@ def test_missing_package_says_what_to_do(shelf: pathlib.Path) -> None:
 
 
 def test_unknown_name_lists_the_known() -> None:
-    with pytest.raises(assets.AssetError, match="no asset 'gpt3'; there are gpt2-vocabulary, hum"):
+    with pytest.raises(
+        assets.AssetError, match="no asset 'gpt3'; there are gpt2-vocabulary, llama2"
+    ):
         assets.fetch('gpt3')
 
 

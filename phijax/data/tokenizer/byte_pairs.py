@@ -137,10 +137,10 @@ def from_merges(
     vocab = {token: i for i, token in enumerate(tokens)}
     pairs = [merge.partition(' ')[::2] for merge in merges]
     inner = byte_level(vocab, pairs, _cut(pre))
-    for token, kind in zip(tokens, types, strict=True):
-        if kind in (CONTROL, USER_DEFINED):
-            special = kind == CONTROL or looks_special(token)
-            inner.add_tokens([AddedToken(token, special=special, normalized=False)])
+    matched = [(t, k) for t, k in zip(tokens, types, strict=True) if k in (CONTROL, USER_DEFINED)]
+    for token, kind in matched:
+        special = kind == CONTROL or looks_special(token)
+        inner.add_tokens([AddedToken(token, special=special, normalized=False)])
     return BytePairTokenizer(inner, tokens[end_of_text])
 
 

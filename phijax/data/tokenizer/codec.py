@@ -74,13 +74,7 @@ class Codec:
         Raises:
             InputError: if neither `<|endoftext|>` nor `end` is a special token.
         """
-        found = [special[name] for name in (END_OF_TEXT, end) if name and name in special]
-        if not found:
-            instead = f' nor {end}' if end not in (None, END_OF_TEXT) else ''
-            raise InputError(
-                f'The tokenizer has no {END_OF_TEXT}{instead} among its {vocab_size} tokens; '
-                'phijax separates documents by it.'
-            )
+        found = _ends(special, vocab_size, end)
         turns = [special[name] for name in TURNS if name in special]
         self._special = dict(special)
         self._names = {i: name for name, i in special.items()}
@@ -122,15 +116,19 @@ class Codec:
         Raises:
             InputError: if an id is outside the vocabulary.
         """
-        ids = [int(i) for i in ids]
-        wrong = next((i for i in ids if not 0 <= i < self.vocab_size), None)
-        if wrong is not None:
-            raise InputError(f'Token id {wrong} is not one of 0 to {self.vocab_size - 1}.')
+        ids = self._checked(ids)
         parts = itertools.groupby(ids, key=self._names.__contains__)
         return ''.join(
             ''.join(self._names[i] for i in part) if named else self._decode(list(part))
             for named, part in parts
         )
+
+    def _checked(self, ids: Sequence[int]) -> list[int]:
+        ids = [int(i) for i in ids]
+        wrong = next((i for i in ids if not 0 <= i < self.vocab_size), None)
+        if wrong is not None:
+            raise InputError(f'Token id {wrong} is not one of 0 to {self.vocab_size - 1}.')
+        return ids
 
     def _encode(self, texts: list[str]) -> list[list[int]]:
         raise NotImplementedError
@@ -147,6 +145,18 @@ def looks_special(token: str) -> bool:
 def used(types: Sequence[int]) -> int:
     """How many tokens there are before those that only fill up a model's table."""
     return max((i + 1 for i, kind in enumerate(types) if kind not in (UNKNOWN, UNUSED)), default=0)
+
+
+def _ends(special: Mapping[str, int], vocab_size: int, end: str | None) -> list[int]:
+    """The ids of `<|endoftext|>` and of what the files call the end, of those that there are."""
+    names = [END_OF_TEXT] if end is None else [END_OF_TEXT, end]
+    found = [special[name] for name in names if name in special]
+    if not found:
+        raise InputError(
+            f'The tokenizer has no {" nor ".join(dict.fromkeys(names))} among its {vocab_size} '
+            'tokens; phijax separates documents by it.'
+        )
+    return found
 
 
 def _reject_surrogates(texts: Sequence[str]) -> None:

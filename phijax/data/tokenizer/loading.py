@@ -20,9 +20,21 @@ from phijax.data.tokenizer.pieces import ADDED_FILE, MODEL_FILE, SPACE, Sentence
 from phijax.data.tokenizer.ranks import cl100k
 from phijax.errors import InputError
 
+WHOLE_FILES = (MODEL_FILE, 'tokenizer.json', 'cl100k_base.tiktoken')
 VOCABULARY_FILES = (('vocab.json', 'merges.txt'), ('encoder.json', 'vocab.bpe'))
-RANKS_FILE = 'cl100k_base.tiktoken'
 CONFIG_FILE = 'tokenizer_config.json'
+
+# What sentencepiece does to a text, in the terms of tokenizer.json.
+FIRST_SPACE = {
+    'pre_tokenizer': None,
+    'normalizer': {
+        'type': 'Sequence',
+        'normalizers': [
+            {'type': 'Prepend', 'prepend': SPACE},
+            {'type': 'Replace', 'pattern': {'String': ' '}, 'content': SPACE},
+        ],
+    },
+}
 
 
 def load(path: str | os.PathLike[str]) -> Tokenizer:
@@ -30,7 +42,7 @@ def load(path: str | os.PathLike[str]) -> Tokenizer:
 
     A path is a directory of a Hugging Face model or one that `save` wrote, with the first of these
     that it has: tokenizer.model of sentencepiece, and perhaps added_tokens.json; tokenizer.json;
-    GPT-2's vocab.json and merges.txt, and perhaps added_tokens.json; cl100k_base.tiktoken. It may
+    cl100k_base.tiktoken; GPT-2's vocab.json and merges.txt, and perhaps added_tokens.json. It may
     also be a tokenizer.json, a .model or a .tiktoken itself.
 
     The end of a text is `<|endoftext|>`, and where there is none the eos_token of the
@@ -51,30 +63,28 @@ def load(path: str | os.PathLike[str]) -> Tokenizer:
 
 
 def _load_directory(directory: Path) -> Tokenizer:
-    for name in (MODEL_FILE, 'tokenizer.json'):
+    for name in WHOLE_FILES:
         if (directory / name).is_file():
             return _load_file(directory / name)
     for vocab, merges in VOCABULARY_FILES:
         if (directory / vocab).is_file() and (directory / merges).is_file():
             added = _added_tokens(directory / ADDED_FILE)
             return with_added(directory / vocab, directory / merges, added)
-    if (directory / RANKS_FILE).is_file():
-        return cl100k(directory / RANKS_FILE)
     raise MissingDataError(
-        f'{directory} has no tokenizer: neither {MODEL_FILE} nor tokenizer.json nor '
-        + ' nor '.join(f'{vocab} with {merges}' for vocab, merges in VOCABULARY_FILES)
-        + f' nor {RANKS_FILE}.'
+        f'{directory} has no tokenizer: neither '
+        + ' nor '.join((*WHOLE_FILES, *map(' with '.join, VOCABULARY_FILES)))
+        + '.'
     )
 
 
 def _load_file(path: Path) -> Tokenizer:
     if path.suffix == '.tiktoken':
         return cl100k(path)
-    config = _read_json(path.parent / CONFIG_FILE)
-    end = config.get('eos_token')
+    stated = _read_json(path.parent / CONFIG_FILE)
+    end = stated.get('eos_token')
     end = end.get('content') if isinstance(end, dict) else end
     if path.suffix == '.model':
-        added = _added_tokens(path.parent / ADDED_FILE) or _stated(config, path)
+        added = _added_tokens(path.parent / ADDED_FILE) or _stated(stated, path)
         return _sentencepiece(path, added, end)
     definition = parsed(lambda: _mended(json.loads(path.read_text('utf-8')), end), path)
     inner = parsed(lambda: tokenizers.Tokenizer.from_str(json.dumps(definition)), path)
@@ -92,24 +102,23 @@ def _mended(definition: dict[str, Any], end: str | None) -> dict[str, Any]:
     """A tokenizer.json by which every text comes back, and none becomes a special token.
 
     phi-3's has `</s>` as an ordinary added token that swallows the spaces after it; none of
-    CodeGen's white space does. transformers writes Llama's first space as a step that leaves out
-    the space of a text that begins with one; sentencepiece, whose ids it stands for, does not.
+    CodeGen's white space does.
     """
-    for token in definition['added_tokens']:
+    for token in definition.get('added_tokens', ()):
         swallows = token['lstrip'] or token['rstrip'] or token['single_word']
         token['special'] |= swallows or token['content'] in (END_OF_TEXT, end)
-    cut = definition['pre_tokenizer'] or {}
-    drops = cut.get('type') == 'Metaspace' and not cut.get('split', True)
-    if drops and cut.get('prepend_scheme') in ('first', 'always') and not definition['normalizer']:
-        definition['pre_tokenizer'] = None
-        definition['normalizer'] = {
-            'type': 'Sequence',
-            'normalizers': [
-                {'type': 'Prepend', 'prepend': SPACE},
-                {'type': 'Replace', 'pattern': {'String': ' '}, 'content': SPACE},
-            ],
-        }
-    return definition
+    return definition | (FIRST_SPACE if _drops_a_space(definition) else {})
+
+
+def _drops_a_space(definition: dict[str, Any]) -> bool:
+    """Whether Llama's first space is left out before a text that begins with a space.
+
+    transformers writes it so now; sentencepiece, whose ids the file stands for, does not do so.
+    """
+    cut = definition.get('pre_tokenizer') or {}
+    whole = cut.get('type') == 'Metaspace' and not cut.get('split', True)
+    first = cut.get('prepend_scheme') in ('first', 'always')
+    return whole and first and not definition.get('normalizer')
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -121,12 +130,13 @@ def _added_tokens(path: Path) -> dict[str, int]:
     return parsed(lambda: {str(k): int(v) for k, v in fields.items()}, path)
 
 
-def _stated(config: dict[str, Any], path: Path) -> dict[str, int]:
-    """The added tokens of a tokenizer_config.json."""
-    stated = config.get('added_tokens_decoder', {})
-    return parsed(
-        lambda: {v['content']: int(k) for k, v in stated.items()}, path.parent / CONFIG_FILE
-    )
+def _stated(stated: dict[str, Any], path: Path) -> dict[str, int]:
+    """The added tokens of a tokenizer_config.json beside a file."""
+
+    def read() -> dict[str, int]:
+        return {t['content']: int(i) for i, t in stated.get('added_tokens_decoder', {}).items()}
+
+    return parsed(read, path.parent / CONFIG_FILE)
 
 
 def _from_hub(name: str) -> Path:

@@ -22,6 +22,7 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import sentencepiece
 import tokenizers
@@ -106,21 +107,17 @@ class SentencePieceTokenizer(Codec):
     def _converted(self) -> tokenizers.Tokenizer:
         normal = [(-p.score, i, p.text) for i, p in enumerate(self._pieces) if p.kind == NORMAL]
         ranks = {text: rank for rank, (_, _, text) in enumerate(sorted(normal))}
-        inner = tokenizers.Tokenizer(
-            models.BPE(
-                vocab={p.text: i for i, p in enumerate(self._pieces)},
-                merges=merges(ranks),
-                unk_token=self._unknown,
-                fuse_unk=True,
-                byte_fallback=True,
-            )
+        model = models.BPE(
+            vocab={p.text: i for i, p in enumerate(self._pieces)},
+            merges=merges(ranks),
+            unk_token=self._unknown,
+            fuse_unk=True,
+            byte_fallback=True,
         )
-        first = [normalizers.Prepend(SPACE)] if self._prefix else []
-        inner.normalizer = normalizers.Sequence([*first, normalizers.Replace(' ', SPACE)])
-        steps = [decoders.Replace(SPACE, ' '), decoders.ByteFallback(), decoders.Fuse()]
-        inner.decoder = decoders.Sequence(
-            [*steps, *([decoders.Strip(' ', 1, 0)] if self._prefix else [])]
-        )
+        inner = tokenizers.Tokenizer(model)
+        before, after = _rules(self._prefix)
+        inner.normalizer = normalizers.Sequence(before)
+        inner.decoder = decoders.Sequence(after)
         inner.add_special_tokens([AddedToken(name, normalized=False) for name in self._special])
         return inner
 
@@ -153,6 +150,15 @@ def from_pieces(
     return SentencePieceTokenizer(proto.write(made), {}, pieces[end_of_text])
 
 
+def _rules(prefix: bool) -> tuple[list[Any], list[Any]]:
+    """What a `tokenizers` tokenizer does before and after, with a first space or without."""
+    before = [normalizers.Replace(' ', SPACE)]
+    after = [decoders.Replace(SPACE, ' '), decoders.ByteFallback(), decoders.Fuse()]
+    if not prefix:
+        return before, after
+    return [normalizers.Prepend(SPACE), *before], [*after, decoders.Strip(' ', 1, 0)]
+
+
 def _kind(text: str, kind: int) -> int:
     if text == UNKNOWN_TOKEN:
         return UNKNOWN
@@ -176,13 +182,11 @@ def _new(pieces: Sequence[Piece], added: Mapping[str, int]) -> list[Piece]:
 
 
 def _check(pieces: Sequence[Piece]) -> str:
-    """The unknown piece of a model that knows every byte, and so needs it for nothing."""
-    kinds = [piece.kind for piece in pieces]
-    if kinds.count(BYTE) != BYTES:
-        raise InputError(
-            f'The model has pieces for {kinds.count(BYTE)} of {BYTES} bytes, so texts get lost.'
-        )
-    if not any(piece.text == SPACE and piece.kind == NORMAL for piece in pieces):
+    """The unknown piece of a model that needs it for nothing: it knows every byte and spaces."""
+    known = sum(piece.kind == BYTE for piece in pieces)
+    if known != BYTES:
+        raise InputError(f'The model has pieces for {known} of {BYTES} bytes, so texts get lost.')
+    if (SPACE, NORMAL) not in ((piece.text, piece.kind) for piece in pieces):
         raise InputError('The model has no piece for a space (U+2581), so spaces get lost.')
     unknown = [piece.text for piece in pieces if piece.kind == UNKNOWN]
     if len(unknown) != 1:

@@ -7,7 +7,7 @@ numbers are those of the fields in sentencepiece's own `sentencepiece_model.prot
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from phijax.data.tokenizer.codec import BYTE, NORMAL
@@ -16,6 +16,7 @@ from phijax.errors import InputError
 # The fields of a model, of a piece, of how it was trained, and of how it changes a text.
 PIECES, TRAINER, NORMALIZER = 1, 2, 3
 TEXT, SCORE, KIND = 1, 2, 3
+RULES = (TRAINER, NORMALIZER)
 MODEL_TYPE, SPACE_AFTER, BYTE_FALLBACK = 3, 24, 35
 CHARACTER_MAP, DUMMY_PREFIX, REMOVE_SPACES, ESCAPE_SPACES = 2, 3, 4, 5
 
@@ -48,16 +49,11 @@ def read(data: bytes) -> Model:
     try:
         fields = list(_fields(data))
         pieces = [_piece(value) for number, value in fields if number == PIECES]
-        parts = {number: dict(_fields(value)) for number, value in fields if number in (2, 3)}
+        parts = {number: dict(_fields(value)) for number, value in fields if number in RULES}
     except (AttributeError, LookupError, TypeError, ValueError, struct.error) as error:
         raise InputError(f'it is not a sentencepiece model, or damaged ({error})') from error
     trainer, normalizer = parts.get(TRAINER, {}), parts.get(NORMALIZER, {})
-    if trainer.get(MODEL_TYPE) != BPE:
-        raise InputError(f'its model_type is {trainer.get(MODEL_TYPE)}; phijax reads {BPE} (BPE)')
-    if normalizer.get(CHARACTER_MAP) or normalizer.get(REMOVE_SPACES, 1):
-        raise InputError('it replaces characters or removes spaces, so texts do not come back')
-    if not normalizer.get(ESCAPE_SPACES, 1) or trainer.get(SPACE_AFTER):
-        raise InputError('it does not put U+2581 for a space before a word, as Llama-2 does')
+    _check_rules(trainer, normalizer)
     return Model(pieces, bool(normalizer.get(DUMMY_PREFIX, 1)))
 
 
@@ -84,6 +80,15 @@ def append(pieces: Iterable[Piece]) -> bytes:
         )
         for piece in pieces
     )
+
+
+def _check_rules(trainer: Mapping[int, Any], normalizer: Mapping[int, Any]) -> None:
+    if trainer.get(MODEL_TYPE) != BPE:
+        raise InputError(f'its model_type is {trainer.get(MODEL_TYPE)}; phijax reads {BPE} (BPE)')
+    if normalizer.get(CHARACTER_MAP) or normalizer.get(REMOVE_SPACES, 1):
+        raise InputError('it replaces characters or removes spaces, so texts do not come back')
+    if not normalizer.get(ESCAPE_SPACES, 1) or trainer.get(SPACE_AFTER):
+        raise InputError('it does not put U+2581 for a space before a word, as Llama-2 does')
 
 
 def _piece(data: bytes) -> Piece:
