@@ -80,10 +80,7 @@ class SentencePieceTokenizer(Codec):
     @cached_property
     def digest(self) -> str:
         """The sha256 of the pieces and the rule for the first space, whatever file they are of."""
-        pieces = [
-            (p.text, p.score if p.kind in (NORMAL, USER_DEFINED) else 0, p.kind)
-            for p in self._pieces
-        ]
+        pieces = [(p.text, p.score if p.kind == NORMAL else 0, p.kind) for p in self._pieces]
         stated = json.dumps({'pieces': pieces, 'prefix': self._prefix}, separators=(',', ':'))
         return hashlib.sha256(stated.encode()).hexdigest()
 
@@ -189,6 +186,10 @@ def _check(pieces: Sequence[Piece]) -> str:
     if (SPACE, NORMAL) not in ((piece.text, piece.kind) for piece in pieces):
         raise InputError('The model has no piece for a space (U+2581), so spaces get lost.')
     unknown = [piece.text for piece in pieces if piece.kind == UNKNOWN]
-    if len(unknown) != 1:
-        raise InputError(f'The model has {len(unknown)} unknown pieces; it must have one.')
+    own = sum(piece.kind == USER_DEFINED for piece in pieces)
+    if len(unknown) != 1 or own:
+        raise InputError(
+            f'The model has {len(unknown)} unknown and {own} user-defined pieces; it must have 1 '
+            "and 0, as Llama-2's has."
+        )
     return unknown[0]

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import tokenizers
 from hypothesis import given, settings
@@ -108,7 +109,8 @@ def test_lists_of_a_gguf_file_are_the_same_tokenizer(asset, phi3):
     pieces = [*pieces, *llama.PHI3, *(f'[PAD{i}]' for i in range(32011, 32064))]
     types = [3, 3, 4, *types[3:], *[3] * 11, *[2] * 53]
     scores = [*[-1000.0] * 3, *scores[3:], *[-1000.0] * 64]
-    made = tokenizer.from_pieces(pieces, scores, types, end_of_text=32007)
+    arrays = np.array(scores, np.float32), np.array(types, np.int32)
+    made = tokenizer.from_pieces(pieces, *arrays, end_of_text=32007)
     assert made.digest == phi3.digest
     assert made.ends == phi3.ends
     assert made.vocab_size == 32011
@@ -143,7 +145,11 @@ def test_an_unknown_id_is_refused():
         ({'types': [2, 3, 3, *[6] * 255, 1, 1]}, 'for 255 of 256 bytes'),
         ({'types': [*llama.ALWAYS[1], 9]}, 'a piece of kind 9'),
         ({'types': [*llama.ALWAYS[1], 5]}, r'no piece for a space \(U\+2581\)'),
-        ({'types': [3, *llama.ALWAYS[1][1:], 1], 'pieces': NAMELESS}, 'has 0 unknown pieces'),
+        ({'types': [3, *llama.ALWAYS[1][1:], 1], 'pieces': NAMELESS}, 'has 0 unknown and 0 user-'),
+        (
+            {'types': [2, 3, 3, *[6] * 256, 1, 4], 'pieces': [*PIECES, 'a'], 'scores': [0] * 261},
+            'and 1 user-',
+        ),
         ({'pieces': ['<unk>', '<s>', '<s>', *PIECES[3:]]}, '260 tokens only 259'),
         ({'end_of_text': 260}, 'end_of_text is 260; it must be 0 to 259'),
         ({'end_of_text': 70}, r'no <\|endoftext\|> nor <0x43> among its 260'),
