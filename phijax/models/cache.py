@@ -16,8 +16,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from phijax.models import sparsity
-from phijax.models.blocked import MASKED, Mask, attend, group, near_visible, score
+from phijax.models.blocked import MASKED, Mask, attend, group, score
 from phijax.models.configs import Config, Reach, Sparsity
+from phijax.models.tiles import near_visible
 
 Store = dict[str, Array]
 

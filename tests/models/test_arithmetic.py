@@ -8,8 +8,8 @@ import pytest
 
 from phijax import models
 from phijax.models import arithmetic
-from phijax.models.blocked import computed_pairs
 from phijax.models.configs import Reach
+from phijax.models.tiles import computed_pairs
 
 # Wide heads keep the work that is not a product small; three blocks of queries, one short.
 TINY = {
