@@ -143,7 +143,7 @@ def test_what_sparse_attention_saves():
     sparse, dense = config.pattern
     for length, scores, cache, least in (
         (8192, 0.324, 100 / 128, 79 / 128),
-        (131072, 0.139, 0.752, 0.568),
+        (131072, 0.139, 0.752, 0.566),
     ):
         share = tiles.visible_pairs(length, sparse) / tiles.visible_pairs(length, dense)
         assert share == pytest.approx(scores, abs=1e-3)
