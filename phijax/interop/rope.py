@@ -7,9 +7,9 @@ from phijax.errors import InputError
 from phijax.interop.fields import Fields
 from phijax.models import Config
 
-# Source: configuration_phi3.py of transformers 4.41 to 5.23: LongRoPE was called `su` and `yarn`. The
-# code of 4.41 had another magnitude for `yarn` (0.1 ln(s) + 1); transformers reads both alike since,
-# and so is it here.
+# Source: configuration_phi3.py of transformers 4.41 to 5.23: LongRoPE was called `su` and `yarn`.
+# The code of 4.41 had another magnitude for `yarn` (0.1 ln(s) + 1); since then transformers reads
+# all three alike, and so is it here.
 _LONGROPE = ('longrope', 'su', 'yarn')
 _KNOWN = frozenset(
     {
