@@ -80,6 +80,11 @@ def check(plan: Plan, source: models.Config) -> None:
             f'the source is a {source.family} model with other arrays than the target, a '
             f'{plan.model.family} model: growth keeps the family and its options'
         )
+    if source.pattern != plan.model.pattern:
+        raise InputError(
+            f'attention must reach as far after growth as before: {plan.model.pattern} is not '
+            f'{source.pattern}'
+        )
     try:
         abstract = jax.eval_shape(lambda: models.init(source, jax.random.key(0)))
         jax.eval_shape(lambda params: grow(plan, source, params), abstract)
@@ -88,10 +93,15 @@ def check(plan: Plan, source: models.Config) -> None:
 
 
 def layers(plan: Plan, source: models.Config) -> np.ndarray:
-    """The layer of the source that each layer of the target starts as."""
-    return depth.layer_map(
-        source.num_layers, plan.model.num_layers, plan.depth.method, plan.depth.rounding
-    )
+    """The layer of the source that each layer of the target starts as.
+
+    Where layers of several kinds take turns, the map is one of whole turns, so that each layer
+    stays of its kind.
+    """
+    turn = len(plan.model.pattern)
+    old, new = source.num_layers // turn, plan.model.num_layers // turn
+    turns = depth.layer_map(old, new, plan.depth.method, plan.depth.rounding)
+    return (turns[:, None] * turn + np.arange(turn)).ravel()
 
 
 def grow(plan: Plan, source: models.Config, params: Params) -> Params:

@@ -1,5 +1,6 @@
 """Whole growths: what a config may say, full sizes, gradients and their moments, sharded models."""
 
+import dataclasses
 import functools
 
 import jax
@@ -203,3 +204,46 @@ def test_origins_name_every_array():
     [row] = [row for row in rows if row['array'] == 'blocks.attention.out.kernel']
     assert (row['axes'], row['before'], row['after']) == ('lnhd', '3x6x10x24', '5x12x10x48')
     assert (row['from the source'], row['fresh']) == ('25.0%', '75.0%')
+
+
+PHI3 = tiny.SIZES | {'rotary_dim': 10, 'unroll': 1}
+FAMILIES = {
+    'phi3': models.config('phi3_mini', **PHI3, window=9),
+    'phi3_tied': models.config('phi3_mini', **PHI3, tied_head=True),
+    'phi3_small': models.config(
+        'phi3_small',
+        **PHI3 | {'num_layers': 4, 'dummy_tokens': (3,), 'width_multiplier': 0.3},
+        block=2,
+        local_blocks=2,
+        stride=4,
+    ),
+}
+
+
+@pytest.mark.parametrize('family', FAMILIES)
+def test_every_family_grows(family):
+    """Deeper by layers that start silent, with a wider stream and MLP: the logits stay."""
+    source = FAMILIES[family]
+    target = dataclasses.replace(source, num_layers=6, embed_dim=48, mlp_dim=80)
+    plan = planning.from_dict(fields() | {'model': models.to_dict(target)})
+    planning.check(plan, source)
+    grown = planning.grow(plan, source, tiny.randomised(source))
+    assert planning.preserves(plan, source)
+    assert planning.difference(plan, source, tiny.randomised(source), grown) < 1e-5
+
+
+def test_layers_stay_of_their_kind():
+    source = FAMILIES['phi3_small']
+    target = dataclasses.replace(source, num_layers=10)
+    plan = planning.from_dict(fields(depth='gopher') | {'model': models.to_dict(target)})
+    index = planning.layers(plan, source)
+    assert index.tolist() == [0, 1, 0, 1, 2, 3, 2, 3, 2, 3]
+    assert (index % 2 == np.arange(10) % 2).all()
+
+
+def test_reach_does_not_grow():
+    source = FAMILIES['phi3']
+    target = dataclasses.replace(source, window=10)
+    plan = planning.from_dict(fields() | {'model': models.to_dict(target)})
+    with pytest.raises(InputError, match='attention must reach as far after growth as before'):
+        planning.check(plan, source)
