@@ -5,6 +5,7 @@
     documents/<source>/part-00000.parquet   the texts, and ledger.json: in = out + dropped by reason
     tokenizer/                              tokenizer.json
     <source>/<split>-00000.tokens, .ends    flat ids, and where each document ends
+    <source>/<split>-00000.learned          of conversations: a byte a token, 1 where it is learned
     manifest.json                           last, and only when all of the above is whole
 """
 
@@ -19,8 +20,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from phijax.data import chat
 from phijax.data import tokenizer as tokenizers
+from phijax.data.document import Document
 from phijax.data.errors import MissingDataError
+from phijax.data.tokenize.chats import spoken
 from phijax.data.tokenize.config import RESERVED, Config, from_dict
 from phijax.data.tokenize.files import lock, publish, read_json, write_json
 from phijax.data.tokenize.ingest import ingest, parts, sample
@@ -105,6 +109,8 @@ def _finished(config: Config, directory: Path) -> dict[str, Any] | None:
 def _make(config: Config, directory: Path) -> dict[str, Any]:
     _prepare(config, directory)
     given = tokenizers.load(config.tokenizer) if config.tokenizer else None
+    for format in _formats(config) if given else ():
+        chat.specials(format, given)
     accounts = {name: _ingest(name, config, directory) for name in sorted(config.sources)}
     tokenizer = _keep(given or _train(config, directory, accounts), directory)
     dtype = dtype_of(tokenizer.vocab_size)
@@ -113,6 +119,7 @@ def _make(config: Config, directory: Path) -> dict[str, Any]:
             'documents': account,
             'splits': _encode(name, config, directory, tokenizer, dtype),
         }
+        | _form(config.sources[name])
         for name, account in accounts.items()
     }
     manifest = _manifest(config, tokenizer, dtype, sources)
@@ -191,8 +198,24 @@ def _train(config: Config, directory: Path, accounts: Mapping[str, Any]) -> Toke
         return tokenizers.load(directory / TOKENIZER)
     fraction = config.sample_bytes / sum(account['bytes'] for account in accounts.values())
     paths = [path for name in accounts for path in parts(name, directory)]
-    texts = sample(paths, min(1.0, fraction), config.heldout_fraction)
-    return tokenizers.train(texts, config.vocab_size)
+
+    def text_of(each: Document) -> str:
+        return each.text if config.sources[each.source].form == 'text' else spoken(each)
+
+    texts = sample(paths, min(1.0, fraction), config.heldout_fraction, text_of)
+    special = dict.fromkeys(t for name in _formats(config) for t in chat.FORMATS[name].special)
+    return tokenizers.train(texts, config.vocab_size, special_tokens=list(special))
+
+
+def _formats(config: Config) -> list[str]:
+    """The chat formats of the sources that have one, each once."""
+    forms = [_form(source) for _, source in sorted(config.sources.items())]
+    return list(dict.fromkeys(form['format'] for form in forms if form))
+
+
+def _form(source: Any) -> dict[str, str]:
+    """What the manifest says of a source besides its documents: nothing where they are text."""
+    return {} if source.form == 'text' else {'form': source.form, 'format': source.format}
 
 
 def _keep(tokenizer: Tokenizer, directory: Path) -> Tokenizer:
@@ -213,15 +236,29 @@ def _encode(
     (directory / name).mkdir(exist_ok=True)
     shards: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
     for part in parts(name, directory):
-        entries = encode_part(part, directory / name, tokenizer, dtype, config.heldout_fraction)
+        entries = encode_part(
+            part,
+            directory / name,
+            config.sources[name],
+            tokenizer,
+            dtype,
+            config.heldout_fraction,
+        )
         for split, entry in entries.items():
             shards[split].append(entry)
             log.info('%s: %s tokens', entry['file'], f'{entry["tokens"]:,}')
     return {split: _total(entries) | {'shards': entries} for split, entries in shards.items()}
 
 
-def _total(entries: list[dict[str, Any]]) -> dict[str, int]:
-    return {key: sum(e[key] for e in entries) for key in ('tokens', 'documents', 'bytes')}
+def _total(entries: list[dict[str, Any]]) -> dict[str, Any]:
+    total: dict[str, Any] = {
+        key: sum(e[key] for e in entries) for key in ('tokens', 'documents', 'bytes')
+    }
+    if entries and 'learned' in entries[0]:
+        total |= {key: sum(e[key] for e in entries) for key in ('learned', 'learned_bytes')}
+        prompts = [entry['longest_prompt'] for entry in entries]
+        total['longest_prompt'] = max(prompts, key=lambda prompt: prompt['tokens'])
+    return total
 
 
 def _manifest(
@@ -252,7 +289,10 @@ def _digests(manifest: Mapping[str, Any]) -> dict[str, str]:
         for split in source['splits'].values():
             for entry in split['shards']:
                 digests[entry['file']] = entry['sha256']
-                digests[str(Path(entry['file']).with_suffix('.ends'))] = entry['ends_sha256']
+                for suffix in ('ends', 'learned'):
+                    if f'{suffix}_sha256' in entry:
+                        path = str(Path(entry['file']).with_suffix(f'.{suffix}'))
+                        digests[path] = entry[f'{suffix}_sha256']
     return digests
 
 
