@@ -137,7 +137,8 @@ def plot_losses(
         losses += _loss_curves(name if len(runs) > 1 else '', run, colour)
         bits += _bits_curves(name if len(runs) > 1 else '', run, colour)
         rates.append(_curve('', _of_kind(run, 'train'), 'learning_rate', colour))
-    panels = [Panel('loss (nats per token)', losses, 2.0)]
+    pairs = any('accuracy' in record for run in runs.values() for record in run)
+    panels = [Panel(f'loss (nats per {"pair" if pairs else "token"})', losses, 2.0)]
     if bits:
         levels = enumerate((baselines or {}).items(), start=len(runs) + 1)
         bits += [Curve(f'{n} {v:.2f}', (), (v,), colour, 'level') for colour, (n, v) in levels]

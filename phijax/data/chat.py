@@ -103,20 +103,23 @@ FORMATS = {
 }
 
 
-def encode(format: str, messages: Sequence[Message], tokenizer: Tokenizer) -> Encoded:
+def encode(name: str, messages: Sequence[Message], tokenizer: Tokenizer) -> Encoded:
     """The ids of a conversation, and for each whether the loss counts it.
 
     Counted are the words of the assistant and the token that ends its turn.
+
+    Args:
+        name: of one of `FORMATS`, here and below.
 
     Raises:
         InputError: the format or a role is unknown, a message is not whole, or the tokenizer lacks
             special tokens of the format.
     """
-    return encode_all(format, [messages], tokenizer)[0]
+    return encode_all(name, [messages], tokenizer)[0]
 
 
 def encode_all(
-    format: str,
+    name: str,
     conversations: Sequence[Sequence[Message]],
     tokenizer: Tokenizer,
     *,
@@ -132,89 +135,89 @@ def encode_all(
     """
     written = []
     for messages in conversations:
-        check(format, messages)
+        check(name, messages)
         first = len(messages) - 1 if last_only else 0
-        written.append(list(_pieces(FORMATS[format], messages, first)))
-    return _encode(format, written, tokenizer)
+        written.append(list(_pieces(FORMATS[name], messages, first)))
+    return _encode(name, written, tokenizer)
 
 
-def generation_prompt(format: str, messages: Sequence[Message], tokenizer: Tokenizer) -> list[int]:
+def generation_prompt(name: str, messages: Sequence[Message], tokenizer: Tokenizer) -> list[int]:
     """The ids after which the assistant answers: what `encode` gives before its words.
 
     Raises:
         InputError: as `encode`.
     """
-    check(format, messages)
-    chosen = FORMATS[format]
+    check(name, messages)
+    chosen = FORMATS[name]
     pieces = [*_pieces(chosen, messages, 0), *_unlearned(chosen, chosen.before['assistant'])]
-    return _encode(format, [pieces], tokenizer)[0].ids
+    return _encode(name, [pieces], tokenizer)[0].ids
 
 
-def ends(format: str, tokenizer: Tokenizer) -> tuple[int, ...]:
+def ends(name: str, tokenizer: Tokenizer) -> tuple[int, ...]:
     """The ids that end the assistant's turn: the format's own first, then the end of text.
 
     Raises:
         InputError: the format is unknown, or the tokenizer lacks special tokens of it.
     """
-    known = specials(format, tokenizer)
-    own = known[FORMATS[format].after['assistant'][0]]
+    known = specials(name, tokenizer)
+    own = known[FORMATS[name].after['assistant'][0]]
     return tuple(dict.fromkeys((own, tokenizer.end_of_text)))
 
 
-def stop_strings(format: str) -> tuple[str, ...]:
+def stop_strings(name: str) -> tuple[str, ...]:
     """Texts that end an answer of a model that was not trained to end its turns.
 
     Raises:
         InputError: the format is unknown.
     """
-    check_format(format)
-    return FORMATS[format].stops
+    check_format(name)
+    return FORMATS[name].stops
 
 
-def specials(format: str, tokenizer: Tokenizer) -> dict[str, int]:
+def specials(name: str, tokenizer: Tokenizer) -> dict[str, int]:
     """The ids of the special tokens of a format, and of the end of text.
 
     Raises:
         InputError: the format is unknown, or the tokenizer lacks some of them.
     """
-    check_format(format)
-    found = {token: tokenizer.special(token) for token in FORMATS[format].special}
+    check_format(name)
+    found = {token: tokenizer.special(token) for token in FORMATS[name].special}
     lacking = [token for token, number in found.items() if number is None]
     if lacking:
         raise InputError(
-            f'The tokenizer has no special token {", ".join(lacking)}, which the format {format} '
+            f'The tokenizer has no special token {", ".join(lacking)}, which the format {name} '
             f'needs; of {len(found)} it has {len(found) - len(lacking)}.'
         )
     whole = {token: number for token, number in found.items() if number is not None}
     return whole | {END_OF_TEXT: tokenizer.end_of_text}
 
 
-def check_format(format: str) -> None:
+def check_format(name: str) -> None:
     """Returns when there is such a format.
 
     Raises:
         InputError: there is none; the message names those there are.
     """
-    if format not in FORMATS:
-        raise InputError(f'format is {format!r}; it must be one of {", ".join(FORMATS)}.')
+    if name not in FORMATS:
+        raise InputError(f'format is {name!r}; it must be one of {", ".join(FORMATS)}.')
 
 
-def check(format: str, messages: Any) -> None:
+def check(name: str, messages: Any) -> None:
     """Returns when the messages are whole and the format has their roles.
 
     Raises:
         InputError: they are not; the message counts from 1.
     """
-    check_format(format)
+    check_format(name)
     if not isinstance(messages, Sequence) or isinstance(messages, str) or not messages:
         raise InputError(f'messages must be a list of one or more, got {messages!r:.60}')
-    chosen = FORMATS[format]
+    chosen = FORMATS[name]
     for number, message in enumerate(messages, 1):
         _check_message(chosen, message, f'message {number}')
     roles = [message['role'] for message in messages]
     if chosen.single and roles not in (['user'], ['user', 'assistant']):
         raise InputError(
-            f'the format {format} has one user and one assistant, got {", ".join(roles)}'
+            f'the format {name} has one user and one assistant, got {", ".join(roles)}'
         )
     if 'system' in roles[1:]:
         raise InputError(f'message {roles.index("system", 1) + 1} is of the system, not the first')
@@ -256,10 +259,8 @@ def _unlearned(chosen: Format, texts: Sequence[str]) -> Iterator[_Piece]:
         yield _Piece(text, special=text in (*chosen.special, END_OF_TEXT), learned=False)
 
 
-def _encode(
-    format: str, written: Sequence[Sequence[_Piece]], tokenizer: Tokenizer
-) -> list[Encoded]:
-    known = specials(format, tokenizer)
+def _encode(name: str, written: Sequence[Sequence[_Piece]], tokenizer: Tokenizer) -> list[Encoded]:
+    known = specials(name, tokenizer)
     texts = [piece.text for pieces in written for piece in pieces if not piece.special]
     plain = iter(tokenizer.encode_batch(texts))
     encoded = []

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from phijax import checkpoint, generate, report
-from phijax.data import packing, tokenizer
+from phijax.data import chat, packing, tokenizer
 from phijax.train.recipe import Recipe, to_dict
 from phijax.train.run import Run
 
@@ -66,9 +66,10 @@ def _report(run: Run, workdir: pathlib.Path) -> None:
     if not any(record['kind'] == 'train' for record in report.records(metrics_path)):
         run.writer.warn(f'{metrics_path} has lost the steps of this run: there is no report of it')
         return
-    samples = _samples(recipe, run.state.params, workdir)
+    samples = _samples(recipe, run.state.params, workdir, _chat_format(run))
+    gap = '' if recipe.form == 'text' else '\n'
     for sample in samples:
-        run.writer.note(sample['prompt'] + sample['completion'])
+        run.writer.note(sample['prompt'] + gap + sample['completion'])
     with (workdir / 'samples.jsonl').open('w') as file:
         file.writelines(json.dumps(sample) + '\n' for sample in samples)
     device = run.program.layout.mesh.devices.flat[0].device_kind
@@ -89,19 +90,35 @@ def _report(run: Run, workdir: pathlib.Path) -> None:
     )
 
 
-def _samples(recipe: Recipe, params: Any, workdir: pathlib.Path) -> list[dict[str, str]]:
+def _chat_format(run: Run) -> str | None:
+    """The chat format that the run learned; None where it learned from text."""
+    sources = packing.manifest(run.directory)['sources']
+    used = [sources[name] for name in run.recipe.data.weights or sources]
+    formats = [source['format'] for source in used if 'format' in source]
+    return formats[0] if formats and run.recipe.form != 'text' else None
+
+
+def _samples(
+    recipe: Recipe, params: Any, workdir: pathlib.Path, name: str | None
+) -> list[dict[str, str]]:
+    """What the model writes after each prompt, or answers to it in a chat format of that name."""
     if not recipe.prompts:
         return []
     model = dataclasses.replace(recipe.model, attention='blocked')
-    completions = generate.complete(
-        model,
-        params,
-        tokenizer.load(workdir / 'tokenizer'),
-        list(recipe.prompts),
-        max_new_tokens=min(SAMPLE_TOKENS, recipe.data.length // 2),
-        temperature=SAMPLE_TEMPERATURE,
-        seed=recipe.seed,
-    )
+    codec = tokenizer.load(workdir / 'tokenizer')
+    options = {
+        'max_new_tokens': min(SAMPLE_TOKENS, recipe.data.length // 2),
+        'temperature': SAMPLE_TEMPERATURE,
+        'seed': recipe.seed,
+    }
+    if name is None:
+        completions = generate.complete(model, params, codec, list(recipe.prompts), **options)
+    else:
+        questions = [[{'role': 'user', 'content': prompt}] for prompt in recipe.prompts]
+        prompts = [chat.generation_prompt(name, each, codec) for each in questions]
+        options |= {'end_of_text': chat.ends(name, codec)[0], 'vocab_size': codec.vocab_size}
+        answers = generate.generate(model, params, prompts, **options)
+        completions = [codec.decode(answer) for answer in answers]
     pairs = zip(recipe.prompts, completions, strict=True)
     return [{'prompt': prompt, 'completion': completion} for prompt, completion in pairs]
 
@@ -113,7 +130,9 @@ def _evaluations(run: Run) -> dict[str, dict[str, float]]:
         if name.startswith('bits_per_byte/'):
             source = name.removeprefix('bits_per_byte/')
             text = _heldout_text(run.directory, source)
-            others = report.compression_baselines(text) if text else {}
+            # A chat's bits are of the answers only, which no compressor here sees alone.
+            alike = text and run.recipe.form == 'text'
+            others = report.compression_baselines(text) if alike else {}
             evaluations[source] = {'phijax': bits} | others
     return evaluations
 

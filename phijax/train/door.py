@@ -5,7 +5,7 @@ import pathlib
 from typing import Any
 
 from phijax import models
-from phijax.data import packing
+from phijax.data import conversations, packing
 from phijax.errors import InputError
 from phijax.train.recipe import Recipe, to_dict
 
@@ -58,8 +58,14 @@ def check_data(recipe: Recipe, manifest: dict[str, Any]) -> None:
             f'data.weights names {", ".join(unknown)}; the data have {", ".join(sorted(sources))}'
         )
     for name in recipe.data.weights or sources:
+        whole = issubclass(
+            conversations.reader(recipe.form, sources[name], name), conversations.Conversations
+        )
+        for split in sources[name]['splits'].values():
+            if whole and 'longest_prompt' in split:
+                conversations.check_prompt(split['longest_prompt'], recipe.data.length)
         tokens = sources[name]['splits']['train']['tokens']
-        if tokens <= recipe.data.length:
+        if tokens <= recipe.data.length and not whole:
             raise InputError(
                 f'the training split of {name} has {tokens} tokens, and data.length='
                 f'{recipe.data.length} needs more than that: add documents, shorten the rows, or '
@@ -135,12 +141,12 @@ def _check_workdir(recipe: Recipe, workdir: pathlib.Path) -> None:
     if not path.exists() or not any((workdir / 'checkpoints').glob('*/manifest.json')):
         return
     before, now = _read_config(path), json.loads(json.dumps(to_dict(recipe)))
-    fixed = ('model', 'data', 'seed', 'batch_size')
+    fixed = ('model', 'data', 'seed', 'batch_size', 'objective')
     free = ('model.remat', 'model.unroll', 'model.attention', 'data.directory', 'data.made_by')
     changed = [
         f'{name}: {old} -> {new}'
         for name in fixed
-        for name, old, new in differences(name, before.get(name), now[name])
+        for name, old, new in differences(name, before.get(name), now.get(name))
         if name not in free
     ]
     if changed:
@@ -186,9 +192,16 @@ def _data_missing(recipe: Recipe, directory: pathlib.Path) -> str:
 def _start_missing(recipe: Recipe) -> str:
     return (
         f'init_from={recipe.init_from} is not there. Make it with\n'
-        f'  python -m phijax.train --config=configs/phi1.py --workdir={recipe.init_from}\n'
+        f'  python -m phijax.train --config={_made_by(recipe.init_from)} '
+        f'--workdir={recipe.init_from}\n'
         'or give a workdir or a Hugging Face directory: --config.init_from=DIRECTORY'
     )
+
+
+def _made_by(start: str) -> str:
+    """The config that makes a start: that of its name if there is one."""
+    own = pathlib.Path('configs') / f'{pathlib.Path(start).name}.py'
+    return str(own) if own.exists() else 'configs/phi1.py'
 
 
 def _smoke(recipe: Recipe) -> str:

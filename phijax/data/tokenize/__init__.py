@@ -109,8 +109,9 @@ def _finished(config: Config, directory: Path) -> dict[str, Any] | None:
 def _make(config: Config, directory: Path) -> dict[str, Any]:
     _prepare(config, directory)
     given = tokenizers.load(config.tokenizer) if config.tokenizer else None
-    for format in _formats(config) if given else ():
-        chat.specials(format, given)
+    if given is not None:
+        for name in _formats(config):
+            chat.specials(name, given)
     accounts = {name: _ingest(name, config, directory) for name in sorted(config.sources)}
     tokenizer = _keep(given or _train(config, directory, accounts), directory)
     dtype = dtype_of(tokenizer.vocab_size)
