@@ -35,6 +35,9 @@ PARAMETERS = {
     'phi1_5_web': 1_418_270_720,
     'phi1_5_web_only': 1_418_270_720,
     'phi2': 2_779_683_840,
+    'phi3_mini': 3_821_079_552,
+    'phi3_small': 7_392_272_384,
+    'phi3_medium': 13_960_238_080,
 }
 # All that a small variant may change: sizes, how long it is, and where its tokens come from.
 SIZES = {
@@ -52,6 +55,11 @@ SIZES = {
     'model.mlp_dim',
     'model.rotary_dim',
     'model.max_length',
+    'model.window',
+    'model.block',
+    'model.local_blocks',
+    'model.stride',
+    'model.dummy_tokens',
     'data.directory',
     'data.prepare',
     'data.length',
@@ -97,6 +105,13 @@ PHI1_5 = {
     'model.residual_dropout': 0.0,
     'model.dtype': 'float16',
 }
+PHI3 = {
+    'data.length': 4096,
+    'data.attention': 'packed',
+    'model.window': 2047,
+    'model.dtype': 'bfloat16',
+    'model.attention_dropout': 0.0,
+}
 PUBLISHED: dict[str, dict[str, Any]] = {
     'phi1': PHI1,
     'phi1_small': PHI1,
@@ -122,6 +137,10 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         'model.residual_dropout': 0.1,
         'model.attention_dropout': 0.0,
     },
+    'phi3_mini': PHI3 | {'num_steps': 393_390},  # half of 3.3T tokens
+    'phi3_medium': PHI3 | {'num_steps': 572_204},  # half of 4.8T tokens
+    'phi3_small': PHI3
+    | {'num_steps': 572_204, 'data.length': 8192, 'model.window': None, 'model.stride': 8},
 }
 
 
@@ -183,7 +202,20 @@ def test_full_recipe_is_built(name: str) -> None:
 @pytest.mark.parametrize('name', PUBLISHED)
 def test_full_recipe_is_as_published(name: str) -> None:
     found = flat(make(name))
-    assert {key: found[key] for key in PUBLISHED[name]} == PUBLISHED[name]
+    assert {key: found.get(key) for key in PUBLISHED[name]} == PUBLISHED[name]
+
+
+@pytest.mark.parametrize('name', ['phi3_mini', 'phi3_small', 'phi3_medium'])
+def test_phases_follow_each_other(name: str) -> None:
+    first, second = make(name), make(name, 'phase2')
+    assert second.init_from == f'runs/{name}_phase1'
+    assert (second.model, second.num_steps) == (first.model, first.num_steps)
+    assert second.data.directory.replace('phase2', 'phase1') == first.data.directory
+    assert (first.optimizer.final_rate, second.optimizer.final_rate) == (3e-4, 0.0)
+    if name != 'phi3_small':
+        long = make(name, 'long')
+        assert long.model == models.config(f'{name}_128k', dtype='bfloat16', remat='full')
+        assert (long.init_from, long.data.length) == (f'runs/{name}', 16384)
 
 
 @pytest.mark.parametrize('name', RECIPES)

@@ -37,11 +37,11 @@ class Drawing(NamedTuple):
 class Rows(NamedTuple):
     """Rows under way: their tokens, the keys and values of all but the last, and which ended.
 
-    `cache['index']` counts those keys, so it is also the place of each row's last token.
+    `cache.lengths` counts those keys, so it is also the place of each row's last token.
     """
 
     tokens: Int[Array, 'b s']
-    cache: dict[str, Array]
+    cache: models.Cache
     ended: Bool[Array, ' b']
 
 
@@ -152,12 +152,11 @@ def _prefill(
     """The rows before their first new token. Rows of length 0 are padding and have ended.
 
     The last token of a prompt is left to the first step of decoding, which so is like the others.
-    What padding leaves in the cache beyond a row's length is overwritten before a query sees it.
     """
-    cache = models.init_cache(config, *tokens.shape)
-    _, filled = models.hidden(config, params, tokens[:, :width], cache=cache)
-    cache = cast(dict[str, Array], filled)
-    return Rows(tokens, cache | {'index': jnp.maximum(lengths - 1, 0)}, lengths == 0)
+    empty = models.init_cache(config, *tokens.shape)
+    before = jnp.maximum(lengths - 1, 0)
+    _, cache = models.hidden(config, params, tokens[:, :width], lengths=before, cache=empty)
+    return Rows(tokens, cast(models.Cache, cache), lengths == 0)
 
 
 @functools.partial(jax.jit, static_argnames='config', donate_argnames='rows')
@@ -183,17 +182,17 @@ def _decode(
 
 def _extend(config: models.Config, params: models.Params, rows: Rows, drawing: Drawing) -> Rows:
     """The rows after one new token."""
-    last = jnp.take_along_axis(rows.tokens, rows.cache['index'][:, None], axis=1)
+    last = jnp.take_along_axis(rows.tokens, rows.cache.lengths[:, None], axis=1)
     logits, extended = models.apply(config, params, last, cache=rows.cache)
-    cache = cast(dict[str, Array], extended)
+    cache = cast(models.Cache, extended)
     allowed = jnp.arange(config.vocab_size) < drawing.vocab_size
     chosen = sampling.choose(
         jnp.where(allowed, logits[:, 0], -jnp.inf),
-        jax.vmap(jax.random.fold_in)(drawing.keys, cache['index']),
+        jax.vmap(jax.random.fold_in)(drawing.keys, cache.lengths),
         temperature=drawing.temperature,
         top_p=drawing.top_p,
     )
-    tokens = rows.tokens.at[jnp.arange(len(last)), cache['index']].set(chosen)
+    tokens = rows.tokens.at[jnp.arange(len(last)), cache.lengths].set(chosen)
     return Rows(tokens, cache, rows.ended | (chosen == drawing.end_of_text))
 
 

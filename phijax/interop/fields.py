@@ -40,6 +40,13 @@ class Fields:
             raise InputError(f'{name} must be a finite number, got {value!r}')
         return float(value)
 
+    def numbers(self, name: str, default: list[float] = _REQUIRED) -> tuple[float, ...]:
+        """Finite numbers in a row."""
+        values = self._value(name, default)
+        if not isinstance(values, list):
+            raise InputError(f'{name} must be a list of numbers, got {values!r}')
+        return tuple(Fields({name: value}).number(name) for value in values)
+
     def flag(self, name: str, default: bool = _REQUIRED) -> bool:
         """True or false."""
         value = self._value(name, default)

@@ -17,7 +17,7 @@ import numpy as np
 
 from phijax import models
 from phijax.errors import InputError
-from phijax.interop import card, layout, phi, shards
+from phijax.interop import card, layout, phi, phi3, phi3_small, shards
 from phijax.interop.directory import appearing
 from phijax.interop.fields import Fields, read_json
 from phijax.models import configs
@@ -25,7 +25,11 @@ from phijax.models import configs
 if TYPE_CHECKING:
     from phijax.data.tokenizer import Tokenizer
 
-FAMILIES: dict[str, layout.Family] = {'phi': phi.FAMILY}
+FAMILIES: dict[str, layout.Family] = {
+    'phi': phi.FAMILY,
+    'phi3': phi3.FAMILY,
+    'phi3_small': phi3_small.FAMILY,
+}
 MAX_SHARD_BYTES = 5e9
 _STORED = {'F32': 'float32', 'BF16': 'bfloat16', 'F16': 'float16'}
 
@@ -118,7 +122,6 @@ def _read_config(path: Path) -> tuple[layout.Family, models.Config]:
         )
     family, read = readers[model_type]
     try:
-        fields.only('tie_word_embeddings', False)
         fields.only('quantization_config')
         return family, read(fields)
     except ValueError as error:

@@ -16,7 +16,9 @@ from phijax import models
 from phijax.interop.fields import Fields
 
 # Module of the parameters -> module in the file and axes of its weight. The bias has the axes of
-# the weight's rows. Modules that share a name are the rows of one tensor, in the table's order.
+# the weight's rows. Modules that share a name are the rows of one tensor, in the table's order: all
+# rows of the first, then all of the second; with `k:` before the axes, those of the first `k` of
+# each, then those of the second `k`, and so on.
 Names = Mapping[str, tuple[str, str]]
 
 _SUFFIXES = {'kernel': 'weight', 'scale': 'weight', 'bias': 'bias'}
@@ -50,6 +52,7 @@ class Piece:
         axes: of the parameter, without `l`.
         groups: of the tensor, each a product of axes.
         sizes: the length of each axis.
+        turns: in how many turns the pieces of a tensor give rows, each an equal share.
     """
 
     path: str
@@ -57,6 +60,7 @@ class Piece:
     axes: str
     groups: tuple[str, ...]
     sizes: Mapping[str, int]
+    turns: int
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -85,14 +89,16 @@ def plan(config: models.Config, names: Names) -> Plan:
     for module, (name, groups) in names.items():
         for leaf in (leaf for leaf in _SUFFIXES if f'{module}.{leaf}' in axes):
             path = f'{module}.{leaf}'
+            turn, _, letters = groups.rpartition(':')
             layers = range(config.num_layers) if axes[path][0] == 'l' else [None]
             for layer in layers:
                 piece = Piece(
                     path=path,
                     layer=layer,
                     axes=axes[path].removeprefix('l'),
-                    groups=tuple(groups.split(','))[: 1 if leaf == 'bias' else None],
+                    groups=tuple(letters.split(','))[: 1 if leaf == 'bias' else None],
                     sizes=config.sizes,
+                    turns=config.sizes[turn] if turn else 1,
                 )
                 pieces.append((f'{_fill(name, config, layer)}.{_SUFFIXES[leaf]}', piece))
     tensors: dict[str, list[Piece]] = {}
@@ -121,17 +127,21 @@ def shapes(config: models.Config) -> dict[str, tuple[int, ...]]:
 
 def pack(pieces: list[Piece], params: Mapping[str, Any]) -> np.ndarray:
     """The tensor that is made of `pieces`, out of flattened parameters."""
-    rows = []
+    shares = []
     for piece in pieces:
         array = params[piece.path]
-        rows.append(piece.pack(np.asarray(array if piece.layer is None else array[piece.layer])))
-    return rows[0] if len(rows) == 1 else np.concatenate(rows)
+        rows = piece.pack(np.asarray(array if piece.layer is None else array[piece.layer]))
+        shares.append(rows.reshape(piece.turns, -1, *rows.shape[1:]))
+    tensor = shares[0] if len(shares) == 1 else np.concatenate(shares, axis=1)
+    return tensor.reshape(-1, *tensor.shape[2:])
 
 
 def unpack(pieces: list[Piece], tensor: np.ndarray, params: Mapping[str, np.ndarray]) -> None:
     """Writes `tensor` into the places of its pieces in flattened parameters."""
-    bounds = np.cumsum([piece.shape[0] for piece in pieces])[:-1]
-    for piece, rows in zip(pieces, np.split(tensor, bounds), strict=True):
+    turns = pieces[0].turns
+    bounds = np.cumsum([piece.shape[0] // turns for piece in pieces])[:-1]
+    shares = np.split(tensor.reshape(turns, -1, *tensor.shape[1:]), bounds, axis=1)
+    for piece, rows in zip(pieces, shares, strict=True):
         place = ... if piece.layer is None else piece.layer
         params[piece.path][place] = piece.unpack(rows)
 

@@ -1,10 +1,10 @@
 """phi-1, phi-1.5 and phi-2 in Hugging Face directories: transformers' form and Microsoft's two."""
 
-import math
 from typing import Any
 
 from phijax import models
 from phijax.errors import InputError
+from phijax.interop import rope
 from phijax.interop.fields import Fields
 from phijax.interop.layout import Family, Names
 from phijax.models.configs import PhiConfig
@@ -52,14 +52,13 @@ def _read_transformers(fields: Fields) -> models.Config:
 
     Source: configuration_phi.py of transformers 5.23 (names and defaults).
     """
-    rope = fields.group('rope_scaling')
-    if not rope.values:
-        rope = fields.group('rope_parameters')
-    rope.only('rope_type', 'default')
-    rope.only('type', 'default')
-    for name in rope.values.keys() - set(_ROPE_FIELDS):
-        rope.only(name)
+    rotation = rope.read(fields)
+    rotation.only('rope_type', 'default')
+    rotation.only('type', 'default')
+    for name in rotation.values.keys() - set(_ROPE_FIELDS):
+        rotation.only(name)
     fields.only('hidden_act', 'gelu_new')
+    fields.only('tie_word_embeddings', False)
     width, heads = fields.integer('hidden_size'), fields.integer('num_attention_heads')
     head_dim = fields.integer('head_dim', width // max(heads, 1))
     theta = fields.number('rope_theta', 10000.0)
@@ -72,8 +71,8 @@ def _read_transformers(fields: Fields) -> models.Config:
         num_kv_heads=fields.integer('num_key_value_heads', heads),
         head_dim=head_dim,
         mlp_dim=fields.integer('intermediate_size'),
-        rotary_dim=int(head_dim * rope.number('partial_rotary_factor', factor)),
-        rope_theta=rope.number('rope_theta', theta),
+        rotary_dim=int(head_dim * rotation.number('partial_rotary_factor', factor)),
+        rope_theta=rotation.number('rope_theta', theta),
         max_length=fields.integer('max_position_embeddings', 2048),
         norm_eps=fields.number('layer_norm_eps', 1e-5),
         init_std=fields.number('initializer_range', 0.02),
@@ -91,6 +90,7 @@ def _read_microsoft(fields: Fields) -> models.Config:
     microsoft/phi-1, both of 2023 (names and defaults).
     """
     fields.only('activation_function', 'gelu_new')
+    fields.only('tie_word_embeddings', False)
     fields.group('architecture').only('block_cls', 'parallel')
     width, heads = fields.integer('n_embd'), fields.integer('n_head')
     head_dim = width // max(heads, 1)
@@ -124,9 +124,9 @@ def _write(config: PhiConfig) -> dict[str, Any]:
             'transformers has qk_layernorm only with heads of embed_dim / num_heads features: '
             f'head_dim must be {natural}, got {config.head_dim}'
         )
-    rope = {
+    rotation = {
         'rope_theta': config.rope_theta,
-        'partial_rotary_factor': _rotary_factor(config.rotary_dim, config.head_dim),
+        'partial_rotary_factor': rope.rotary_factor(config.rotary_dim, config.head_dim),
     }
     return {
         'architectures': ['PhiForCausalLM'],
@@ -139,8 +139,8 @@ def _write(config: PhiConfig) -> dict[str, Any]:
         **({} if config.head_dim == natural else {'head_dim': config.head_dim}),
         'intermediate_size': config.mlp_dim,
         'hidden_act': 'gelu_new',
-        'rope_parameters': {'rope_type': 'default', **rope},
-        **rope,
+        'rope_parameters': {'rope_type': 'default', **rotation},
+        **rotation,
         'max_position_embeddings': config.max_length,
         'layer_norm_eps': config.norm_eps,
         'initializer_range': config.init_std,
@@ -150,12 +150,6 @@ def _write(config: PhiConfig) -> dict[str, Any]:
         'qk_layernorm': config.qk_layernorm,
         'tie_word_embeddings': False,
     }
-
-
-def _rotary_factor(rotary_dim: int, head_dim: int) -> float:
-    """The factor from which transformers' `int(head_dim * factor)` gets back to `rotary_dim`."""
-    factor = rotary_dim / head_dim
-    return factor if int(head_dim * factor) == rotary_dim else math.nextafter(factor, math.inf)
 
 
 FAMILY = Family(

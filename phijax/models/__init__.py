@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from phijax.models.configs import Config, config, from_dict, to_dict
 
 if TYPE_CHECKING:
-    from phijax.models.attention import init_cache
+    from phijax.models.cache import Cache, init_cache
     from phijax.models.decoder import Params, apply, axes, fan_in, head, hidden, init
 
 __all__ = [
+    'Cache',
     'Config',
     'Params',
     'apply',
@@ -32,5 +33,5 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    home = 'attention' if name == 'init_cache' else 'decoder'
+    home = 'cache' if name in {'Cache', 'init_cache'} else 'decoder'
     return getattr(importlib.import_module(f'phijax.models.{home}'), name)

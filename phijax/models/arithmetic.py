@@ -5,12 +5,14 @@ is `2 a b c` operations; sums, norms and activations are left out, as is usual.
 """
 
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
-from phijax.models.attention import block_length
-from phijax.models.configs import Config
+from phijax.models.blocked import computed_pairs, visible_pairs
+from phijax.models.cache import store_shapes
+from phijax.models.configs import Config, Reach
 from phijax.models.decoder import axes
 
 _FLOAT32_BYTES = 4
@@ -22,8 +24,13 @@ def count_parameters(config: Config) -> int:
 
 
 def count_matmul_parameters(config: Config) -> int:
-    """Number of parameters that multiply every token: the kernels, but for the embedding table."""
-    return sum(size for path, _, size in _arrays(config) if _multiplies(path))
+    """Number of parameters that multiply every token: the kernels.
+
+    The embedding's table, which is looked up, is one of them where it is the head too.
+    """
+    arrays = _arrays(config)
+    tied = not any(path.startswith('head.') for path, _, _ in arrays)
+    return sum(size for path, _, size in arrays if _multiplies(path, tied))
 
 
 def flops(
@@ -35,13 +42,16 @@ def flops(
     to save memory does not count), otherwise one forward pass with logits at every position.
 
     Source: arXiv:2204.02311, appendix B (6 N + 12 L H Q T per token).
-    Deviation: attention counts half, as half of the scores are masked; `causal=False` is PaLM's.
+    Deviation: attention counts half, as half of the scores are masked, and less where a window or
+    a sparse pattern hides more; `causal=False` is PaLM's.
 
     Args:
-        causal: count only the scores that a causal model sees.
+        causal: count only the scores that the model sees.
     """
-    pairs = batch * length * length
-    attention = 2 * _attention_product(config, pairs // 2 if causal else pairs)
+    pairs = length * length * config.num_layers
+    if causal:
+        pairs = _of_layers(config, lambda reach: min(length**2 // 2, visible_pairs(length, reach)))
+    attention = 2 * _attention_product(config, batch * pairs)
     forward = 2 * count_matmul_parameters(config) * batch * length + attention
     return 3 * forward if training else forward
 
@@ -54,7 +64,8 @@ def executed_flops(config: Config, batch: int, length: int, *, training: bool = 
     is unrolled, XLA finds that the scores were computed before and leaves one product out.
     """
     tokens = batch * length
-    product = _attention_product(config, batch * _computed_pairs(length))
+    pairs = _of_layers(config, lambda reach: computed_pairs(length, reach))
+    product = _attention_product(config, batch * pairs)
     kernels = 2 * count_matmul_parameters(config) * tokens
     if not training:
         return kernels + 2 * product
@@ -77,8 +88,12 @@ def moment_bytes(config: Config) -> int:
 
 def cache_bytes(config: Config, batch: int, length: int) -> int:
     """Bytes of the cache of keys and values for `length` positions of `batch` rows."""
-    entries = 2 * math.prod(config.sizes[axis] for axis in 'lkh') * batch * length
-    return entries * jnp.dtype(config.dtype).itemsize + batch * jnp.dtype(jnp.int32).itemsize
+    shapes = [
+        shape for reach in config.pattern for shape in store_shapes(config, reach, length).values()
+    ]
+    entries = sum(map(math.prod, shapes)) * config.num_layers // len(config.pattern) * batch
+    counters = jnp.dtype(jnp.int32).itemsize + jnp.dtype(bool).itemsize
+    return entries * jnp.dtype(config.dtype).itemsize + batch * counters
 
 
 def _arrays(config: Config) -> list[tuple[str, str, int]]:
@@ -94,8 +109,8 @@ def _arrays(config: Config) -> list[tuple[str, str, int]]:
     ]
 
 
-def _multiplies(path: str) -> bool:
-    return path.endswith('.kernel') and path != 'embed.kernel'
+def _multiplies(path: str, tied: bool = False) -> bool:
+    return path.endswith('.kernel') and (tied or path != 'embed.kernel')
 
 
 def _recomputed_parameters(config: Config) -> int:
@@ -111,13 +126,10 @@ def _recomputed_parameters(config: Config) -> int:
 
 
 def _attention_product(config: Config, pairs: int) -> int:
-    """Operations of one product of all heads and layers over `pairs` of query and key."""
-    return 2 * math.prod(config.sizes[axis] for axis in 'lnh') * pairs
+    """Operations of one product of all heads over `pairs` of query and key of all layers."""
+    return 2 * math.prod(config.sizes[axis] for axis in 'nh') * pairs
 
 
-def _computed_pairs(length: int) -> int:
-    """Pairs of query and key in one row whose score blocked attention computes."""
-    block = block_length(length)
-    starts = range(0, length, block)
-    ends = [min(start + block, length) for start in starts]
-    return sum((end - start) * end for start, end in zip(starts, ends, strict=True))
+def _of_layers(config: Config, count: Callable[[Reach], int]) -> int:
+    """The sum over layers of what `count` says of each one's reach."""
+    return sum(map(count, config.pattern)) * config.num_layers // len(config.pattern)

@@ -5,9 +5,47 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
+from phijax.models.published import PUBLISHED
+
 DTYPES = ('float32', 'bfloat16', 'float16')
 REMATS = ('none', 'dots', 'full')
 ATTENTIONS = ('blocked', 'cudnn')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sparsity:
+    """Which key blocks a query block sees besides none after it: the last few, and one of a stride.
+
+    Head h of query block q sees key block j <= q when q - j < `local`, or when j + h * step + 1 is
+    a multiple of `stride`, where step is max(1, stride // heads), or 0 for a `homogeneous` pattern.
+
+    Source: arXiv:2404.14219, sec. 2 and fig. 1; `_get_sparse_attn_mask` of
+    microsoft/Phi-3-small-8k-instruct.
+
+    Attributes:
+        block: positions in a block, of queries and of keys.
+        local: blocks that are seen whatever their number, that of the query included.
+        stride: of the blocks before those, each head sees one in so many.
+        homogeneous: all heads see the same of them.
+    """
+
+    block: int = 64
+    local: int = 16
+    stride: int = 8
+    homogeneous: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Reach:
+    """How far back the attention of a layer reaches; by default to the first position.
+
+    Attributes:
+        window: how many keys a query sees at most, itself included.
+        sparsity: which blocks of keys it sees.
+    """
+
+    window: int | None = None
+    sparsity: Sparsity | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,6 +58,13 @@ class Config:
         family: which block the layers are made of.
         rotary_dim: how many features of each head are rotated, from the first on.
         max_length: longest sequence, in tokens, that the model is meant for.
+        short_factors: what LongRoPE divides the frequency of each rotated pair by, in rows of at
+            most `original_length` tokens; none means no LongRoPE.
+        long_factors: the same for longer rows.
+        original_length: longest row before the context was extended.
+        short_magnitude: what rotated queries and keys of short rows are multiplied by; 0 takes the
+            published formula.
+        long_magnitude: the same for longer rows.
         dtype: what products are computed in; parameters are always float32.
         remat: what the backward pass keeps of a layer: everything (`none`), only the results of
             matrix products (`dots`), or only its input (`full`).
@@ -40,6 +85,11 @@ class Config:
     rotary_dim: int
     rope_theta: float = 10000.0
     max_length: int = 2048
+    short_factors: tuple[float, ...] = ()
+    long_factors: tuple[float, ...] = ()
+    original_length: int = 0
+    short_magnitude: float = 0.0
+    long_magnitude: float = 0.0
     norm_eps: float = 1e-5
     init_std: float = 0.02
     embed_dropout: float = 0.0
@@ -70,6 +120,7 @@ class Config:
                 f'rotary_dim must be even and in 2..{self.head_dim} (head_dim), '
                 f'got {self.rotary_dim}'
             )
+        self._check_longrope()
         if self.unroll < 0:
             raise ValueError(f'unroll must be 0 (choose) or a number of layers, got {self.unroll}')
         if self.attention == 'cudnn' and (self.dtype == 'float32' or self.attention_dropout):
@@ -77,6 +128,30 @@ class Config:
                 "attention='cudnn' needs dtype bfloat16 or float16 and attention_dropout 0, got "
                 f'{self.dtype} and {self.attention_dropout}'
             )
+
+    def _check_longrope(self) -> None:
+        """LongRoPE is there whole or not at all."""
+        for field in ('original_length', 'short_magnitude', 'long_magnitude'):
+            if getattr(self, field) < 0:
+                raise ValueError(f'{field} must not be negative, got {getattr(self, field)}')
+        for field in ('short_factors', 'long_factors'):
+            self._check_factors(field, getattr(self, field))
+
+    def _check_factors(self, field: str, factors: tuple[float, ...]) -> None:
+        if factors and not self.original_length:
+            raise ValueError(f'{field} needs a positive original_length, got 0')
+        if self.original_length and len(factors) != self.rotary_dim // 2:
+            raise ValueError(
+                f'{field} must be {self.rotary_dim // 2} numbers (rotary_dim / 2), '
+                f'got {len(factors)}'
+            )
+        for factor in factors:
+            _check_positive(field, factor)
+
+    @property
+    def pattern(self) -> tuple[Reach, ...]:
+        """What attention reaches in the first layers of the stack, which the rest repeat."""
+        return (Reach(),)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -101,41 +176,88 @@ class PhiConfig(Config):
     qk_layernorm: bool = False
 
 
-FAMILIES: dict[str, type[Config]] = {'phi': PhiConfig}
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Phi3Config(Config):
+    """phi-3-mini, phi-3-medium and models of Llama's shape: RMSNorm, gated MLP, no biases.
 
-# Source: arXiv:2306.11644, sec. 2.3 (phi-1-small, phi-1); config.json of microsoft/phi-1,
-# microsoft/phi-1_5 and microsoft/phi-2 (rows of the vocabulary, widths, rotary share, dropout).
-# Open: the rows of phi-1-small, which was never released, are taken to be phi-1's.
-_PHI1_SMALL = {
-    'vocab_size': 51200,
-    'embed_dim': 1024,
-    'num_layers': 20,
-    'num_heads': 16,
-    'num_kv_heads': 16,
-    'head_dim': 64,
-    'mlp_dim': 4096,
-    'rotary_dim': 32,
+    Attributes:
+        window: how many keys a query sees at most, itself included; 0 is no limit.
+        tied_head: the head multiplies by the embedding's table.
+    """
+
+    family: str = 'phi3'
+    window: int = 0
+    tied_head: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.window < 0:
+            raise ValueError(f'window must be 0 (no limit) or a number of keys, got {self.window}')
+
+    @property
+    def pattern(self) -> tuple[Reach, ...]:
+        """The same window in every layer."""
+        return (Reach(window=self.window or None),)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Phi3SmallConfig(Config):
+    """phi-3-small: LayerNorm, GEGELU, muP's multipliers, blocksparse and dense layers by turns.
+
+    Attributes:
+        activation_limit: what the two halves of GEGELU are clamped to.
+        attention_multiplier: scores are multiplied by this over `head_dim`.
+        embed_multiplier: what embeddings are multiplied by, after their dropout.
+        width_multiplier: what logits are divided by.
+        dense_every: each layer of this many is dense, the others are sparse; 1 is all dense.
+        dummy_tokens: ids that stand for nothing; their logits are the lowest number.
+    """
+
+    family: str = 'phi3_small'
+    activation_limit: float = 20.0
+    attention_multiplier: float = 1.0
+    embed_multiplier: float = 10.0
+    width_multiplier: float = 8.0
+    block: int = 64
+    local_blocks: int = 16
+    stride: int = 8
+    homogeneous: bool = False
+    dense_every: int = 2
+    dummy_tokens: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for field in ('block', 'local_blocks', 'stride', 'dense_every', 'activation_limit'):
+            _check_positive(field, getattr(self, field))
+        for field in ('attention_multiplier', 'embed_multiplier', 'width_multiplier'):
+            _check_positive(field, getattr(self, field))
+        if self.num_layers % self.dense_every:
+            raise ValueError(
+                f'num_layers must be a multiple of dense_every ({self.dense_every}), as sparse and '
+                f'dense layers take turns, got {self.num_layers}'
+            )
+        wrong = [token for token in self.dummy_tokens if not 0 <= token < self.vocab_size]
+        if wrong:
+            raise ValueError(f'dummy_tokens must be in 0..{self.vocab_size - 1}, got {wrong[0]}')
+
+    @property
+    def pattern(self) -> tuple[Reach, ...]:
+        """Sparse layers and, last, a dense one."""
+        sparsity = Sparsity(
+            block=self.block,
+            local=self.local_blocks,
+            stride=self.stride,
+            homogeneous=self.homogeneous,
+        )
+        return (Reach(sparsity=sparsity),) * (self.dense_every - 1) + (Reach(),)
+
+
+FAMILIES: dict[str, type[Config]] = {
+    'phi': PhiConfig,
+    'phi3': Phi3Config,
+    'phi3_small': Phi3SmallConfig,
 }
-_PHI1 = _PHI1_SMALL | {
-    'embed_dim': 2048,
-    'num_layers': 24,
-    'num_heads': 32,
-    'num_kv_heads': 32,
-    'mlp_dim': 8192,
-}
-_PHI2 = _PHI1 | {
-    'embed_dim': 2560,
-    'num_layers': 32,
-    'head_dim': 80,
-    'mlp_dim': 10240,
-    'residual_dropout': 0.1,
-}
-_NAMED: dict[str, tuple[type[Config], dict[str, Any]]] = {
-    'phi1_small': (PhiConfig, _PHI1_SMALL),
-    'phi1': (PhiConfig, _PHI1),
-    'phi1_5': (PhiConfig, _PHI1),
-    'phi2': (PhiConfig, _PHI2),
-}
+_NUMBERS: dict[Any, type] = {tuple[int, ...]: int, tuple[float, ...]: float}
 
 
 def config(name: str, **overrides: Any) -> Config:
@@ -144,9 +266,9 @@ def config(name: str, **overrides: Any) -> Config:
     Raises:
         ValueError: no such name or field, or a value of another type or outside its range.
     """
-    _check_choice('model', name, tuple(_NAMED))
-    family, fields = _NAMED[name]
-    return _build(family, fields | overrides)
+    _check_choice('model', name, tuple(PUBLISHED))
+    fields = PUBLISHED[name] | overrides
+    return _build(FAMILIES[fields['family']], fields)
 
 
 def from_dict(fields: Mapping[str, Any]) -> Config:
@@ -170,7 +292,10 @@ def _build(family: type[Config], fields: dict[str, Any]) -> Config:
     known = {field.name: field for field in dataclasses.fields(family)}
     for name, value in fields.items():
         _check_choice('model field', name, tuple(known))
-        _check_type(name, value, known[name].type)
+        if known[name].type in _NUMBERS:
+            fields[name] = _tuple(name, value, known[name].type)
+        else:
+            _check_type(name, value, known[name].type)
     missing = [
         name
         for name, field in known.items()
@@ -179,6 +304,16 @@ def _build(family: type[Config], fields: dict[str, Any]) -> Config:
     if missing:
         raise ValueError(f'a {family.__name__} also needs {", ".join(missing)}')
     return family(**fields)
+
+
+def _tuple(field: str, values: Any, kind: Any) -> tuple:
+    """Numbers in a row; JSON has them in lists."""
+    if not isinstance(values, list | tuple):
+        raise ValueError(f'{field} must be a list of numbers, got {values!r}')
+    number = _NUMBERS[kind]
+    for value in values:
+        _check_type(field, value, number)
+    return tuple(number(value) for value in values)
 
 
 def _check_type(field: str, value: Any, kind: Any) -> None:

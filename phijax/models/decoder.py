@@ -4,6 +4,7 @@ Flax builds the layers; outside this package there are only nested dicts of arra
 """
 
 import contextvars
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -11,12 +12,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
-from phijax.models import phi, rotary
-from phijax.models.attention import Cache, Inputs, Mask
+from phijax.models import phi, phi3, phi3_small, rotary
+from phijax.models.attention import Inputs
+from phijax.models.blocked import Mask
+from phijax.models.cache import Cache
 from phijax.models.configs import Config
-from phijax.models.layers import dropout, fold_in
+from phijax.models.layers import fold_in
 
 Params = dict[str, Any]
 
@@ -25,7 +28,7 @@ constrain: contextvars.ContextVar[Callable[[Array, str], Array]] = contextvars.C
     'constrain', default=lambda x, names: x
 )
 
-_FAMILIES: dict[str, Any] = {'phi': phi}
+_FAMILIES: dict[str, Any] = {'phi': phi, 'phi3': phi3, 'phi3_small': phi3_small}
 _UNROLLED_ON_CPU = 12
 _POLICIES = {
     'full': jax.checkpoint_policies.nothing_saveable,
@@ -71,52 +74,45 @@ def hidden(
     *,
     segments: Int[Array, 'b t'] | None = None,
     positions: Int[Array, 'b t'] | None = None,
+    lengths: Int[Array, ' b'] | None = None,
     cache: Cache | None = None,
     key: Key[Array, ''] | None = None,
 ) -> tuple[Float[Array, 'b t d'], Cache | None]:
     """The last norm's output at each position, and the cache with the new keys.
 
+    A row longer than `config.original_length` has the long factors of LongRoPE, all along. A row
+    that a cache holds keeps the factors that it started with, so one that grows beyond that length
+    must start again: with `lengths` 0, `long` true, and all its tokens.
+
     Args:
         segments: number of the document of each position, to keep attention within documents.
-        positions: place of each token in its document; by default it counts from 0, or on from
-            what the cache holds.
-        cache: what `init_cache` or an earlier call returned. It must have room for the new
-            tokens, whose keys go to the slots of their positions.
+        positions: place of each token in its document, for rows without a cache; by default it
+            counts from 0, or on from what the cache holds.
+        lengths: how many tokens of each row are real, the rest being padding at its end, which no
+            cache keeps; by default all.
+        cache: what `init_cache` or an earlier call returned. It must have room for the new tokens.
         key: dropout's key; None means no dropout.
     """
     params = _cast(params, config.dtype)
-    (ends_graph, ends_state), (block_graph, block_state) = _structure(config)
-    ends = _merge(ends_graph, ends_state, {k: v for k, v in params.items() if k != 'blocks'})
-    positions = _positions(tokens, positions, cache)
-    tables = rotary.tables(positions, config.rotary_dim, config.rope_theta)
+    ends = _ends(config, params)
+    start = jnp.zeros(len(tokens), jnp.int32) if cache is None else cache.lengths
+    added = jnp.full(len(tokens), tokens.shape[1], jnp.int32) if lengths is None else lengths
+    if positions is None:
+        positions = start[:, None] + jnp.arange(tokens.shape[1])[None]
+    long = _long(config, positions, added, cache)
+    tables = rotary.tables(config, positions, long)
     mask = Mask(segments=segments)
-
-    def layer(carry: tuple, layer_params: tuple) -> tuple[tuple, None]:
-        x, cache = carry
-        index, block_params = layer_params
-        block = _merge(block_graph, block_state, block_params)
-        inputs = Inputs(index, positions, tables, mask, cache, fold_in(key, index))
-        x, cache = block(constrain.get()(x, 'btd'), inputs)
-        return (constrain.get()(x, 'btd'), cache), None
-
-    if config.remat != 'none':
-        # A loop's own structure keeps XLA from merging the recomputation with the forward pass.
-        merging = _unroll(config) > 1
-        layer = jax.checkpoint(layer, policy=_POLICIES[config.remat], prevent_cse=merging)
-    x = constrain.get()(ends.embed(tokens), 'btd')
-    x = dropout(x, config.embed_dropout, fold_in(key, config.num_layers))
-    stack = (jnp.arange(config.num_layers), params['blocks'])
-    (x, cache), _ = jax.lax.scan(layer, (x, cache), stack, unroll=_unroll(config))
+    inputs = Inputs(jnp.int32(0), tables, mask, None, start, added, key)
+    x = constrain.get()(ends.enter(tokens, fold_in(key, config.num_layers)), 'btd')
+    x, stores = _walk(config, params['blocks'], x, inputs, cache and cache.layers)
     if cache is not None:
-        cache = cache | {'index': positions[:, -1] + 1}
+        cache = Cache(start + added, cache.long if long is None else long, stores)
     return ends.final_norm(x), cache
 
 
 def head(config: Config, params: Params, x: Float[Array, 'b t d']) -> Float[Array, 'b t v']:
     """Scores of the next token at each position, in float32."""
-    (graph, state), _ = _structure(config)
-    ends = {k: v for k, v in _cast(params, config.dtype).items() if k != 'blocks'}
-    return constrain.get()(_merge(graph, state, ends).head(x), 'btv')
+    return constrain.get()(_ends(config, _cast(params, config.dtype)).logits(x), 'btv')
 
 
 def apply(
@@ -126,12 +122,20 @@ def apply(
     *,
     segments: Int[Array, 'b t'] | None = None,
     positions: Int[Array, 'b t'] | None = None,
+    lengths: Int[Array, ' b'] | None = None,
     cache: Cache | None = None,
     key: Key[Array, ''] | None = None,
 ) -> tuple[Float[Array, 'b t v'], Cache | None]:
     """`head` of `hidden`: the logits, and the cache with the new keys."""
     x, cache = hidden(
-        config, params, tokens, segments=segments, positions=positions, cache=cache, key=key
+        config,
+        params,
+        tokens,
+        segments=segments,
+        positions=positions,
+        lengths=lengths,
+        cache=cache,
+        key=key,
     )
     return head(config, params, x), cache
 
@@ -143,6 +147,12 @@ def _structure(config: Config) -> tuple[tuple, tuple]:
     build = (lambda: family.Ends(config, nnx.Rngs(0)), lambda: family.Block(config, nnx.Rngs(0)))
     ends, block = (nnx.split(nnx.eval_shape(make)) for make in build)
     return ends, block
+
+
+def _ends(config: Config, params: Params) -> Any:
+    """What lies below and above the stack."""
+    (graph, state), _ = _structure(config)
+    return _merge(graph, state, {k: v for k, v in params.items() if k != 'blocks'})
 
 
 def _merge(graph: nnx.GraphDef, state: nnx.State, params: Params) -> Any:
@@ -174,13 +184,54 @@ def _cast(params: Params, dtype: str) -> Params:
     }
 
 
-def _positions(tokens: Array, positions: Array | None, cache: Cache | None) -> Array:
-    if positions is not None:
-        return positions
-    steps = jnp.arange(tokens.shape[1])[None]
-    if cache is None:
-        return jnp.broadcast_to(steps, tokens.shape)
-    return cache['index'][:, None] + steps
+def _walk(
+    config: Config, blocks: Params, x: Float[Array, 'b t d'], inputs: Inputs, stores: Any
+) -> tuple[Float[Array, 'b t d'], Any]:
+    """`x` after every layer, and the stores of the cache, one for each kind of layer."""
+    _, (graph, state) = _structure(config)
+    kinds = len(config.pattern)
+
+    def run(params: Params, x: Array, number: Array, kind: int, store: Any) -> tuple[Array, Any]:
+        """One layer."""
+        mask = dataclasses.replace(inputs.mask, reach=config.pattern[kind])
+        own = inputs._replace(
+            layer=number // kinds, mask=mask, store=store, key=fold_in(inputs.key, number)
+        )
+        x, store = _merge(graph, state, params)(constrain.get()(x, 'btd'), own)
+        return constrain.get()(x, 'btd'), store
+
+    if config.remat != 'none':
+        # A loop's own structure keeps XLA from merging the recomputation with the forward pass.
+        merging = _unroll(config) > 1
+        run = jax.checkpoint(
+            run, policy=_POLICIES[config.remat], prevent_cse=merging, static_argnums=3
+        )
+
+    def turn(carry: tuple, turn_params: tuple) -> tuple[tuple, None]:
+        """A layer of each kind."""
+        (x, stores), (number, params) = carry, turn_params
+        stores = list(stores) if stores is not None else [None] * kinds
+        for kind in range(kinds):
+            own = jax.tree.map(lambda p: p[kind], params)  # noqa: B023
+            x, stores[kind] = run(own, x, number * kinds + kind, kind, stores[kind])
+        return (x, tuple(stores) if stores[0] is not None else None), None
+
+    turns = config.num_layers // kinds
+    by_turn = jax.tree.map(lambda p: p.reshape(turns, kinds, *p.shape[1:]), blocks)
+    xs = (jnp.arange(turns), by_turn)
+    unroll = max(1, _unroll(config) // kinds)
+    return jax.lax.scan(turn, (x, stores), xs, unroll=unroll)[0]
+
+
+def _long(
+    config: Config, positions: Array, added: Array, cache: Cache | None
+) -> Bool[Array, ' b'] | None:
+    """Which rows have LongRoPE's long factors: those with a real position beyond the original."""
+    if not config.original_length:
+        return None
+    real = jnp.arange(positions.shape[1])[None] < added[:, None]
+    beyond = (real & (positions >= config.original_length)).any(axis=1)
+    return beyond if cache is None else cache.long | (beyond & (cache.lengths == 0))
 
 
 def _unroll(config: Config) -> int:

@@ -1,6 +1,7 @@
 """The parts that every block is put together from. A parameter carries the names of its axes."""
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -18,19 +19,28 @@ class Einsum(nnx.Module):
     """
 
     def __init__(
-        self, equation: str, config: Config, rngs: nnx.Rngs, *, bias: bool, wide: bool = False
+        self,
+        equation: str,
+        config: Config,
+        rngs: nnx.Rngs,
+        *,
+        bias: bool,
+        wide: bool = False,
+        std: float | None = None,
     ) -> None:
-        """Draws the kernel from a normal of `config.init_std`; the bias starts at zero.
+        """Draws the kernel from a normal; the bias starts at zero.
 
         Args:
             wide: the result is float32 whatever the inputs are (logits).
+            std: the standard deviation of the kernel; by default `config.init_std`.
         """
         inputs, kernel_axes, output = equation.replace('->', ',').split(',')
         bias_axes = ''.join(a for a in output if a in kernel_axes and a not in inputs)
         shape = [config.sizes[a] for a in kernel_axes]
         self.equation = equation
         self.wide = wide
-        values = config.init_std * jax.random.normal(rngs.params(), shape)
+        std = config.init_std if std is None else std
+        values = std * jax.random.normal(rngs.params(), shape)
         summed = ''.join(a for a in kernel_axes if a not in output)
         self.kernel = nnx.Param(values, axes=kernel_axes, fan_in=summed)
         if bias:
@@ -77,6 +87,24 @@ class LayerNorm(nnx.Module):
         return (normed * self.scale[...] + self.bias[...]).astype(x.dtype)
 
 
+class RmsNorm(nnx.Module):
+    """Mean square one along the last axis in float32, then a learned scale.
+
+    Source: arXiv:1910.07467, eq. 4.
+    """
+
+    def __init__(self, config: Config, axis: str = 'd') -> None:
+        """Starts as the identity on a normalised input."""
+        self.eps = config.norm_eps
+        self.scale = nnx.Param(jnp.ones(config.sizes[axis]), axes=axis)
+
+    def __call__(self, x: Float[Array, '*a']) -> Float[Array, '*a']:
+        """`x`, normalised, in its own dtype."""
+        wide = x.astype(jnp.float32)
+        normed = wide * jax.lax.rsqrt((wide * wide).mean(axis=-1, keepdims=True) + self.eps)
+        return (normed * self.scale[...]).astype(x.dtype)
+
+
 class Mlp(nnx.Module):
     """Two products with the tanh form of GELU (`gelu_new`) between them."""
 
@@ -88,6 +116,81 @@ class Mlp(nnx.Module):
     def __call__(self, x: Float[Array, 'b t d']) -> Float[Array, 'b t d']:
         """The transformed `x`."""
         return self.down(jax.nn.gelu(self.up(x), approximate=True))
+
+
+class GatedMlp(nnx.Module):
+    """The product of a gate and a branch of their own, joined by `activation`, then a product down.
+
+    Source: arXiv:2002.05202, eq. 6 (with SiLU: SwiGLU).
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        rngs: nnx.Rngs,
+        activation: Callable[[Array, Array], Array],
+        *,
+        bias: bool,
+        down_std: float | None = None,
+    ) -> None:
+        """Builds the three products.
+
+        Args:
+            activation: from gate and branch to what the last product takes.
+            down_std: the standard deviation of the last kernel; by default `config.init_std`.
+        """
+        self.gate = Einsum('btd,df->btf', config, rngs, bias=bias)
+        self.up = Einsum('btd,df->btf', config, rngs, bias=bias)
+        self.down = Einsum('btf,fd->btd', config, rngs, bias=bias, std=down_std)
+        self.activation = activation
+
+    def __call__(self, x: Float[Array, 'b t d']) -> Float[Array, 'b t d']:
+        """The transformed `x`."""
+        return self.down(self.activation(self.gate(x), self.up(x)))
+
+
+class Ends(nnx.Module):
+    """What lies below and above the stack: embedding, last norm and head.
+
+    A tied head has no kernel of its own and multiplies by the embedding's.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        rngs: nnx.Rngs,
+        norm: type,
+        *,
+        bias: bool = False,
+        tied: bool = False,
+    ) -> None:
+        """Builds the three."""
+        self.embed = Embed(config, rngs)
+        self.final_norm = norm(config)
+        if not tied:
+            self.head = Einsum('btd,dv->btv', config, rngs, bias=bias, wide=True)
+        self.dropout = config.embed_dropout
+
+    def enter(self, tokens: Int[Array, 'b t'], key: Key[Array, ''] | None) -> Float[Array, 'b t d']:
+        """What the first layer takes."""
+        return dropout(self.embed(tokens), self.dropout, key)
+
+    def logits(self, x: Float[Array, 'b t d']) -> Float[Array, 'b t v']:
+        """Scores of the next token in float32, from the last norm's output."""
+        if hasattr(self, 'head'):
+            return self.head(x)
+        return _wide_einsum('btd,vd->btv', x, self.embed.kernel[...])
+
+
+def gegelu(gate: Float[Array, '*a'], up: Float[Array, '*a'], *, limit: float) -> Float[Array, '*a']:
+    """`gate * sigmoid(1.702 gate) * (up + 1)`, the gate clamped from above, `up` on both sides.
+
+    Infinities are not clamped.
+    Source: modeling_phi3_small.py of microsoft/Phi-3-small-8k-instruct (`gegelu`).
+    """
+    gate = jnp.where(jnp.isinf(gate), gate, jnp.minimum(gate, limit))
+    up = jnp.where(jnp.isinf(up), up, jnp.clip(up, -limit, limit))
+    return gate * jax.nn.sigmoid(1.702 * gate) * (up + 1)
 
 
 def dropout(x: Float[Array, '*a'], rate: float, key: Key[Array, ''] | None) -> Float[Array, '*a']:

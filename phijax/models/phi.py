@@ -3,9 +3,11 @@
 from flax import nnx
 from jaxtyping import Array, Float
 
-from phijax.models.attention import Attention, Cache, Inputs
+from phijax.models import layers
+from phijax.models.attention import Attention, Inputs
+from phijax.models.cache import Store
 from phijax.models.configs import PhiConfig
-from phijax.models.layers import Einsum, Embed, LayerNorm, Mlp, dropout, fold_in
+from phijax.models.layers import LayerNorm, Mlp, dropout, fold_in
 
 
 class Block(nnx.Module):
@@ -24,20 +26,18 @@ class Block(nnx.Module):
 
     def __call__(
         self, x: Float[Array, 'b t d'], inputs: Inputs
-    ) -> tuple[Float[Array, 'b t d'], Cache | None]:
-        """`x` after this layer, and the cache with this layer's keys."""
+    ) -> tuple[Float[Array, 'b t d'], Store | None]:
+        """`x` after this layer, and the store with this layer's keys."""
         normed = self.norm(x)
-        attended, cache = self.attention(normed, inputs)
+        attended, store = self.attention(normed, inputs)
         attended = dropout(attended, self.dropout, fold_in(inputs.key, 1))
         transformed = dropout(self.mlp(normed), self.dropout, fold_in(inputs.key, 2))
-        return x + attended + transformed, cache
+        return x + attended + transformed, store
 
 
-class Ends(nnx.Module):
-    """What lies below and above the stack: embedding, last norm and head (with a bias)."""
+class Ends(layers.Ends):
+    """The embedding, a LayerNorm, and a head with a bias."""
 
     def __init__(self, config: PhiConfig, rngs: nnx.Rngs) -> None:
         """Builds the three."""
-        self.embed = Embed(config, rngs)
-        self.final_norm = LayerNorm(config)
-        self.head = Einsum('btd,dv->btv', config, rngs, bias=True, wide=True)
+        super().__init__(config, rngs, LayerNorm, bias=True)

@@ -145,9 +145,9 @@ def test_decoding_stops_when_every_row_has_ended(params, greedy, monkeypatch):
     decode, steps = sampler._decode, []
 
     def counted(config, params, rows, *rest):
-        before = int(rows.cache['index'][0])
+        before = int(rows.cache.lengths[0])
         rows = decode(config, params, rows, *rest)
-        steps.append(int(rows.cache['index'][0]) - before)
+        steps.append(int(rows.cache.lengths[0]) - before)
         return rows
 
     monkeypatch.setattr(sampler, '_decode', counted)

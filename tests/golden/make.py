@@ -3,8 +3,8 @@
 Each case is a directory as transformers saves it (config.json, float16 weights), and in it
 expected.safetensors with tokens and the float32 logits of those weights. Every parameter, biases
 and scales of norms too, is normal with standard deviation 0.2, so that none can be dropped, swapped
-or transposed unseen. The case that has all features also has gradients/, saved as if they were a
-model: those of the mean loss of predicting each next token.
+or transposed unseen. Two cases also have gradients/, saved as if they were a model: those of the
+mean loss of predicting each next token.
 
 Made with torch 2.13.0 and transformers 5.23.0.
 """
@@ -16,7 +16,7 @@ import shutil
 import numpy as np
 import torch
 from safetensors.numpy import save_file
-from transformers import PhiConfig, PhiForCausalLM
+from transformers import Phi3Config, Phi3ForCausalLM, PhiConfig, PhiForCausalLM
 
 HERE = pathlib.Path(__file__).parent
 STD = 0.2
@@ -30,26 +30,33 @@ CASES = {
     'qk_layernorm': {'heads': (4, 2, 12), 'rotary': 1.0, 'length': 100, 'qk_layernorm': True},
     'wide_heads': {'heads': (2, 2, 80), 'rotary': 0.4, 'length': 80, 'layers': 1},
 }
-WITH_GRADIENTS = 'qk_layernorm'
+PHI3_CASES = {
+    'phi3_window': {'heads': (4, 2, 12), 'length': 150, 'sliding_window': 37, 'rms_norm_eps': 1e-3},
+    'phi3_longrope_short': {'heads': (3, 3, 12), 'length': 64, 'longrope': True},
+    'phi3_longrope_long': {'heads': (4, 1, 8), 'length': 65, 'longrope': True, 'tied': True},
+}
+WITH_GRADIENTS = ('qk_layernorm', 'phi3_window')
 
 
 def main() -> None:
     """Replaces the golden files of every case."""
-    for seed, (name, case) in enumerate(CASES.items()):
+    cases = {name: (build, case) for name, case in CASES.items()}
+    cases |= {name: (build_phi3, case) for name, case in PHI3_CASES.items()}
+    for seed, (name, (make, case)) in enumerate(cases.items()):
         torch.manual_seed(seed)
         shutil.rmtree(HERE / name, ignore_errors=True)
-        model = build(**case)
+        model = randomised(make(**case))
         save(copy.deepcopy(model).half(), HERE / name)
         tokens = torch.randint(VOCABULARY, (2, case['length']))
         logits = model(tokens).logits
         expected = {'tokens': tokens.numpy().astype(np.int32), 'logits': logits.detach().numpy()}
         save_file(expected, HERE / name / 'expected.safetensors')
-        if name == WITH_GRADIENTS:
+        if name in WITH_GRADIENTS:
             save_gradients(model, tokens, logits, HERE / name / 'gradients')
 
 
 def build(*, heads, rotary, length, theta=10000.0, layers=2, **rest) -> PhiForCausalLM:
-    """A float32 model with random weights that float16 can hold."""
+    """A model of phi-1's block."""
     num_heads, num_kv_heads, head_dim = heads
     config = PhiConfig(
         vocab_size=VOCABULARY,
@@ -66,8 +73,39 @@ def build(*, heads, rotary, length, theta=10000.0, layers=2, **rest) -> PhiForCa
         },
         **rest,
     )
-    model = PhiForCausalLM(config).eval()
-    for parameter in model.parameters():
+    return PhiForCausalLM(config)
+
+
+def build_phi3(*, heads, length, longrope=False, tied=False, **rest) -> Phi3ForCausalLM:
+    """A phi-3 model, with a context of 64 extended to 256 or as it is."""
+    num_heads, num_kv_heads, head_dim = heads
+    rope = {'rope_type': 'default', 'rope_theta': 10000.0, 'partial_rotary_factor': 1.0}
+    if longrope:
+        factors = torch.arange(head_dim // 2)
+        rope |= {'rope_type': 'longrope', 'original_max_position_embeddings': 64}
+        rope |= {'short_factor': (1 + factors / 10).tolist(), 'long_factor': (1 + factors).tolist()}
+        rest |= {'original_max_position_embeddings': 64}
+    config = Phi3Config(
+        vocab_size=VOCABULARY,
+        hidden_size=num_heads * head_dim,
+        intermediate_size=72,
+        num_hidden_layers=2,
+        num_attention_heads=num_heads,
+        num_key_value_heads=num_kv_heads,
+        max_position_embeddings=256,
+        rope_parameters=rope,
+        tie_word_embeddings=tied,
+        bos_token_id=None,
+        eos_token_id=None,
+        pad_token_id=None,
+        **rest,
+    )
+    return Phi3ForCausalLM(config)
+
+
+def randomised(model):
+    """The model with random weights that float16 can hold."""
+    for parameter in model.eval().parameters():
         parameter.data = parameter.data.normal_(0, STD).half().float()
     return model
 

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from phijax import models
-from phijax.interop import layout, phi
+from phijax.interop import layout, phi, rope
 from phijax.interop.fields import Fields
 from phijax.models.configs import PhiConfig
 from tests.models import tiny
@@ -222,7 +222,7 @@ def test_what_is_written_reads_back():
 def test_the_rotary_factor_gives_back_every_size():
     for head_dim in range(2, 300):
         for rotary_dim in range(2, head_dim + 1, 2):
-            assert int(head_dim * phi._rotary_factor(rotary_dim, head_dim)) == rotary_dim
+            assert int(head_dim * rope.rotary_factor(rotary_dim, head_dim)) == rotary_dim
 
 
 def test_tables_name_every_parameter():

@@ -8,6 +8,8 @@ import pytest
 
 from phijax import models
 from phijax.models import arithmetic
+from phijax.models.blocked import computed_pairs
+from phijax.models.configs import Reach
 
 # Wide heads keep the work that is not a product small; three blocks of queries, one short.
 TINY = {
@@ -111,7 +113,8 @@ def test_executed_flops_are_those_xla_counts_in_a_scanned_gradient(remat):
     measured = _measured(config, _gradient)  # XLA counts the body of a loop once
     one_layer = _tiny(num_layers=1, remat=remat)
     expected = arithmetic.executed_flops(one_layer, BATCH, LENGTH)
-    product = arithmetic._attention_product(one_layer, BATCH * arithmetic._computed_pairs(LENGTH))
+    pairs = BATCH * computed_pairs(LENGTH, Reach())
+    product = arithmetic._attention_product(one_layer, pairs)
     assert product > 0.04 * expected  # so that one product more or less shows
     assert measured == pytest.approx(expected, rel=0.02)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from phijax import models
-from phijax.models import attention
+from phijax.models import blocked
 from tests.models import tiny
 
 PARAMETERS = {
@@ -150,7 +150,7 @@ def _influence(config, params, tokens, **rest):
 
 
 def test_no_position_sees_a_later_one(monkeypatch):
-    monkeypatch.setattr(attention, 'BLOCK', 8)
+    monkeypatch.setattr(blocked, 'BLOCK', 8)
     params, tokens = tiny.randomised(CONFIG), jnp.arange(20)[None]
     influence = _influence(CONFIG, params, tokens)
     seen = np.tril(np.ones((20, 20), bool))
@@ -159,7 +159,7 @@ def test_no_position_sees_a_later_one(monkeypatch):
 
 
 def test_no_document_sees_another(monkeypatch):
-    monkeypatch.setattr(attention, 'BLOCK', 8)
+    monkeypatch.setattr(blocked, 'BLOCK', 8)
     params, tokens = tiny.randomised(CONFIG), jnp.arange(20)[None]
     segments = jnp.asarray([[1] * 3 + [2] * 10 + [3] * 7])
     influence = _influence(CONFIG, params, tokens, segments=segments)
@@ -169,7 +169,7 @@ def test_no_document_sees_another(monkeypatch):
 
 
 def test_packed_documents_are_what_they_are_alone():
-    lengths = (7, attention.BLOCK + 5, 3)
+    lengths = (7, blocked.BLOCK + 5, 3)
     params = tiny.randomised(CONFIG)
     alone = [tiny.tokens(CONFIG, 1, length, seed=length) for length in lengths]
     packed = tiny.forward(CONFIG)(
@@ -221,8 +221,8 @@ def test_a_cache_filled_in_chunks_gives_the_same_logits():
         logits, cache = _cached()(params, tokens[:, start : start + size], cache)
         np.testing.assert_allclose(logits, expected[:, start : start + size], rtol=1e-5, atol=1e-5)
         start += size
-        np.testing.assert_array_equal(cache['index'], [start] * 3)
-        assert not cache['key'][:, :, start:].any()
+        np.testing.assert_array_equal(cache.lengths, [start] * 3)
+        assert not cache.layers[0]['key'][:, :, start:].any()
 
 
 def test_rows_of_one_cache_may_be_of_unlike_lengths():
@@ -234,7 +234,7 @@ def test_rows_of_one_cache_may_be_of_unlike_lengths():
     np.testing.assert_allclose(
         prefill[rows, lengths - 1], expected[rows, lengths - 1], rtol=1e-5, atol=1e-5
     )
-    cache['index'] = jnp.asarray(lengths)
+    cache = cache._replace(lengths=jnp.asarray(lengths))
     for i in range(5):
         logits, cache = _cached()(params, tokens[rows, lengths + i][:, None], cache)
         np.testing.assert_allclose(logits[:, 0], expected[rows, lengths + i], rtol=1e-5, atol=1e-5)

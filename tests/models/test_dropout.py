@@ -8,7 +8,8 @@ from flax import nnx
 
 from phijax import models
 from phijax.models import phi, rotary
-from phijax.models.attention import BLOCK, Inputs, Mask
+from phijax.models.attention import Inputs
+from phijax.models.blocked import BLOCK, Mask
 from tests.models import tiny
 
 RATE = 0.25
@@ -119,8 +120,8 @@ def test_no_two_places_draw_from_the_same_key(monkeypatch):
 
     @tiny.jit
     def run(key):
-        tables = rotary.tables(positions, config.rotary_dim, config.rope_theta)
-        inputs = Inputs(jnp.int32(0), positions, tables, Mask(), None, key)
+        tables, start = rotary.tables(config, positions), jnp.zeros(1, jnp.int32)
+        inputs = Inputs(jnp.int32(0), tables, Mask(), None, start, start, key)
         return phi.Block(config, nnx.Rngs(0))(jnp.ones((1, length, config.embed_dim)), inputs)[0]
 
     run(jax.random.key(0))

@@ -130,3 +130,12 @@ def test_branches_of_a_key():
     assert layers.fold_in(None, 3) is None
     assert layers.fold_in(key, 1) != layers.fold_in(key, 2)
     assert layers.fold_in(key, 1) == jax.random.fold_in(key, 1)
+
+
+def test_gegelu_is_clamped_but_for_infinities():
+    gate = jnp.array([1.0, 25.0, -25.0, jnp.inf, 1.0, 1.0])
+    up = jnp.array([1.0, 1.0, 1.0, 1.0, -30.0, jnp.inf])
+    y = layers.gegelu(gate, up, limit=20.0)
+    quick = lambda x: x / (1 + np.exp(-1.702 * x))  # noqa: E731
+    expected = [2 * quick(1.0), 2 * quick(20.0), 2 * quick(-25.0), np.inf, -19 * quick(1.0), np.inf]
+    np.testing.assert_allclose(y, expected, rtol=1e-6)

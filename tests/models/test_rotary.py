@@ -5,6 +5,11 @@ import numpy as np
 import pytest
 
 from phijax.models import rotary
+from tests.models import tiny
+
+
+def config(rotary_dim, theta):
+    return tiny.config(head_dim=10, rotary_dim=rotary_dim, rope_theta=float(theta))
 
 
 def _normal(*shape):
@@ -24,14 +29,14 @@ def _turned(x, positions, rotary_dim, theta):
 def test_definition(head_dim, rotary_dim, theta):
     x = _normal(2, 5, 3, head_dim)
     positions = jnp.array([[0, 1, 2, 3, 2047], [7, 0, 100, 5, 6]])
-    y = rotary.rotate(x, rotary.tables(positions, rotary_dim, theta))
+    y = rotary.rotate(x, rotary.tables(config(rotary_dim, theta), positions))
     np.testing.assert_allclose(y, _turned(x, positions, rotary_dim, theta), atol=3e-4)
     np.testing.assert_allclose(y[1], _turned(x, positions, rotary_dim, theta)[1], atol=3e-5)
     np.testing.assert_array_equal(y[..., rotary_dim:], x[..., rotary_dim:])
 
 
 def test_tables_are_float32():
-    cos, sin = rotary.tables(jnp.zeros((1, 4), jnp.int32), 6, 1e4)
+    cos, sin = rotary.tables(config(6, 1e4), jnp.zeros((1, 4), jnp.int32))
     assert cos.shape == sin.shape == (1, 4, 3)
     assert cos.dtype == sin.dtype == jnp.float32
 
@@ -40,7 +45,7 @@ def test_scores_depend_on_distance_alone():
     query, key = _normal(2, 1, 4, 1, 8)
 
     def scores(shift):
-        tables = rotary.tables(jnp.arange(4)[None] + shift, 8, 1e4)
+        tables = rotary.tables(config(8, 1e4), jnp.arange(4)[None] + shift)
         q, k = rotary.rotate(query, tables), rotary.rotate(key, tables)
         return jnp.einsum('btnh,bsnh->ts', q, k)
 
@@ -52,7 +57,7 @@ def test_scores_depend_on_distance_alone():
 def test_half_precision_rounds_once(dtype):
     x = _normal(1, 64, 2, 8).astype(dtype)
     positions = jnp.arange(64)[None] * 31
-    tables = rotary.tables(positions, 6, 1e4)
+    tables = rotary.tables(config(6, 1e4), positions)
     y = rotary.rotate(x, tables)
     assert y.dtype == x.dtype
     exact = rotary.rotate(x.astype(jnp.float32), tables)
