@@ -4,9 +4,9 @@
     python -m phijax.data.tokenize --config=configs/tokenize/chats.py:preferences \
         --workdir=data/preferences
 
-Put JSONL files below corpora/chats, a line `{"messages": [{"role": "user", "content": "…"}, …]}`, or
-below corpora/preferences, a line `{"prompt": "…", "chosen": "…", "rejected": "…"}`. Variants `smoke`
-and `smoke_preferences` ask about the standard library's functions instead, with no download.
+Put JSONL files below corpora/chats, with lines of `{"messages": [{"role": "user", "content": "…"},
+…]}`, or below corpora/preferences, `{"prompt": "…", "chosen": "…", "rejected": "…"}`. Variants
+`smoke` and `smoke_preferences` ask about the standard library's functions, with no download.
 
 Expected: 0.5M tokens a second on a core. Microsoft's post-training data were not released.
 Source: arXiv:2404.14219: SFT on chats, then DPO. Open: the held-out share, our choice.

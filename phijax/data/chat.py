@@ -230,7 +230,7 @@ def _check_message(chosen: Format, message: Any, where: str) -> None:
         if field not in message:
             raise InputError(f'{where} has no {field}; it has {", ".join(message) or "nothing"}')
     role, content = message['role'], message['content']
-    if role not in chosen.before:
+    if role not in tuple(chosen.before):
         raise InputError(f'{where} has role {role!r}; it must be one of {", ".join(chosen.before)}')
     if not isinstance(content, str) or not (content.strip() or role == 'system'):
         raise InputError(f'{where} of {role} must have a text as content, got {content!r:.60}')

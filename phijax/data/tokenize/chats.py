@@ -278,6 +278,8 @@ def _functions() -> Iterator[_Function]:
     """The public functions and methods with a docstring, in the order of the library's files."""
     root = Path(sysconfig.get_paths()['stdlib'])
     for relative in library_files():
+        if any(part.startswith('_') and part != '__init__.py' for part in relative.parts):
+            continue
         module = '.'.join(relative.with_suffix('').parts).removesuffix('.__init__')
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # the library's own escapes
