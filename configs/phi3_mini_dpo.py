@@ -28,7 +28,8 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
     config.data = {'directory': 'data/preferences', 'prepare': {}, 'weights': {}, 'length': 4096}
     config.data.update(made_by='configs/tokenize/chats.py:preferences', attention='document')
     config.optimizer = {'schedule': 'constant', 'peak_rate': 1e-6, 'final_rate': 1e-6}
-    config.optimizer.update(warmup_steps=150, decay_steps=0, b1=0.9, b2=0.95, eps=1e-8)
+    steps = config.get_ref('num_steps')
+    config.optimizer.update(warmup_steps=steps * 3 // 40, decay_steps=0, b1=0.9, b2=0.95, eps=1e-8)
     config.optimizer.update(weight_decay=0.0, clip_norm=1.0)
     config.checkpoints = {'every': 1000, 'keep': 2, 'keep_every': 0, 'select': 'last'}
     if smoke:
@@ -36,7 +37,7 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
         config.model.update(vocab_size=1024, embed_dim=96, num_layers=3, num_heads=4, window=48)
         config.model.update(num_kv_heads=2, head_dim=24, mlp_dim=256, rotary_dim=24, max_length=128)
         # The rate is for parameters that are fresh.
-        config.optimizer.update(peak_rate=1e-3, warmup_steps=6)
+        config.optimizer.update(peak_rate=1e-3)
         config.data.update(directory='', length=128)
         config.data.prepare = {'vocab_size': 1024, 'heldout_fraction': 0.1, 'sources': {}}
         config.data.prepare.sources.preferences = {'kind': 'stdlib_preference', 'format': 'phi3'}

@@ -211,11 +211,13 @@ def check(name: str, messages: Any) -> None:
     check_format(name)
     if not isinstance(messages, Sequence) or isinstance(messages, str) or not messages:
         raise InputError(f'messages must be a list of one or more, got {messages!r:.60}')
-    chosen = FORMATS[name]
     for number, message in enumerate(messages, 1):
-        _check_message(chosen, message, f'message {number}')
-    roles = [message['role'] for message in messages]
-    if chosen.single and roles not in (['user'], ['user', 'assistant']):
+        _check_message(FORMATS[name], message, f'message {number}')
+    _check_order(name, [message['role'] for message in messages])
+
+
+def _check_order(name: str, roles: list[str]) -> None:
+    if FORMATS[name].single and roles not in (['user'], ['user', 'assistant']):
         raise InputError(
             f'the format {name} has one user and one assistant, got {", ".join(roles)}'
         )

@@ -87,7 +87,7 @@ class Conversations(Windows):
                     'without a chat format.'
                 )
             self._check_size(self._path(index, f'.{LEARNED}'), shard['tokens'])
-            check_prompt(shard['longest_prompt'], self.length)
+            check_prompt(shard, self.length)
 
 
 class Pairs(Conversations):
@@ -156,12 +156,13 @@ def reader(form: str, source: dict[str, Any], name: str) -> type[Windows]:
     return _READERS[form, source.get('form', 'text')]
 
 
-def check_prompt(longest: dict[str, Any], length: int) -> None:
-    """Returns when the longest prompt, an entry of the manifest, leaves room for an answer.
+def check_prompt(entry: dict[str, Any], length: int) -> None:
+    """Returns when the longest prompt of a shard or split of the manifest has room for an answer.
 
     Raises:
-        InputError: it does not; the message names where it is from.
+        InputError: it has none; the message names where it is from.
     """
+    longest = entry.get('longest_prompt', {'tokens': 0})
     if longest['tokens'] > length:
         raise InputError(
             f'{longest["path"]}: the prompt has {longest["tokens"]} tokens, and a row of length '

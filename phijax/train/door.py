@@ -48,7 +48,7 @@ def check_data(recipe: Recipe, manifest: dict[str, Any]) -> None:
 
     Raises:
         InputError: the model's vocabulary is smaller than the tokenizer's, or a source is unknown
-            or has less than a row of tokens.
+            or has less than a row of tokens, or not the form of the objective.
     """
     _check_vocabulary(recipe, manifest['tokenizer']['vocab_size'])
     sources = manifest['sources']
@@ -58,19 +58,7 @@ def check_data(recipe: Recipe, manifest: dict[str, Any]) -> None:
             f'data.weights names {", ".join(unknown)}; the data have {", ".join(sorted(sources))}'
         )
     for name in recipe.data.weights or sources:
-        whole = issubclass(
-            conversations.reader(recipe.form, sources[name], name), conversations.Conversations
-        )
-        for split in sources[name]['splits'].values():
-            if whole and 'longest_prompt' in split:
-                conversations.check_prompt(split['longest_prompt'], recipe.data.length)
-        tokens = sources[name]['splits']['train']['tokens']
-        if tokens <= recipe.data.length and not whole:
-            raise InputError(
-                f'the training split of {name} has {tokens} tokens, and data.length='
-                f'{recipe.data.length} needs more than that: add documents, shorten the rows, or '
-                'give weights to other sources in data.weights'
-            )
+        _check_source(recipe, name, sources[name])
 
 
 def check_start(recipe: Recipe, config: models.Config) -> None:
@@ -97,6 +85,21 @@ def weights(recipe: Recipe, manifest: dict[str, Any]) -> dict[str, float]:
     }
     # To 4 decimals, which keeps the schedule of the rows short.
     return {name: max(1e-4, round(t / sum(tokens.values()), 4)) for name, t in tokens.items()}
+
+
+def _check_source(recipe: Recipe, name: str, source: dict[str, Any]) -> None:
+    """Returns when rows can be made of a source: windows, or whole conversations."""
+    length, splits = recipe.data.length, source['splits']
+    read = conversations.reader(recipe.objective.form, source, name)
+    if issubclass(read, conversations.Conversations):
+        for split in splits.values():
+            conversations.check_prompt(split, length)
+    elif splits['train']['tokens'] <= length:
+        raise InputError(
+            f'the training split of {name} has {splits["train"]["tokens"]} tokens, and '
+            f'data.length={length} needs more than that: add documents, shorten the rows, or '
+            'give weights to other sources in data.weights'
+        )
 
 
 def write_config(recipe: Recipe, workdir: pathlib.Path) -> None:

@@ -43,36 +43,40 @@ def heldout(
     totals = np.zeros(3 + len(losses.MEASURES[recipe.objective.kind]))
     for source, entry in manifest['sources'].items():
         split = entry['splits']['heldout']
-        if split['tokens'] < 2 or not conversations.fits(recipe.form, entry):
+        if split['tokens'] < 2 or not conversations.fits(recipe.objective.form, entry):
             continue
         sums = np.zeros(len(totals) - 1)
         for batch in _batches(recipe, directory, source, rows):
             check()
-            sums += [float(value) for value in evaluate(weights, place(batch))]
+            sums += np.array(evaluate(weights, place(batch)), float)
         num_bytes = _num_bytes(recipe, split, sums[1])
         totals += (num_bytes, *sums)
-        means = _means(recipe, num_bytes, *sums)
-        values |= {f'{name}/{source}': value for name, value in means.items()}
+        values |= _means(recipe, num_bytes, *sums, suffix=f'/{source}')
     return _means(recipe, *totals) | values if totals[2] else {}
 
 
 def _num_bytes(recipe: Recipe, split: dict[str, Any], count: float) -> float:
     """The share of the text that so many predicted tokens are."""
-    if recipe.form == 'chat' and 'learned' in split:
+    if recipe.objective.form == 'chat' and 'learned' in split:
         return split['learned_bytes'] * count / split['learned']
     return split['bytes'] * count / (split['tokens'] - 1)
 
 
 def _means(
-    recipe: Recipe, num_bytes: float, loss: float, count: float, *measures: float
+    recipe: Recipe,
+    num_bytes: float,
+    loss: float,
+    count: float,
+    *measures: float,
+    suffix: str = '',
 ) -> dict[str, float]:
     """The numbers to report, from sums over the terms of the loss."""
     names = losses.MEASURES[recipe.objective.kind]
     means = {'loss': loss / count}
-    if not recipe.has_pairs:
+    if not recipe.objective.has_pairs:
         means['bits_per_byte'] = loss / math.log(2) / num_bytes
     means |= {name: total / count for name, total in zip(names, measures, strict=True)}
-    return {name: float(value) for name, value in means.items()}
+    return {name + suffix: float(value) for name, value in means.items()}
 
 
 def _batches(
@@ -86,7 +90,7 @@ def _batches(
         source,
         length=recipe.data.length,
         batch_size=rows,
-        form=recipe.form,
+        form=recipe.objective.form,
         max_rows=recipe.evaluate_rows or None,
     )
     for batch in batches:

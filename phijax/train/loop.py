@@ -129,11 +129,14 @@ def begin(
         return state
     moments = interop.carried_moments(recipe.init_from)
     opt_state = optimizer.with_moments(state.opt_state, moments) if moments else state.opt_state
+    # A reference is put a second time: an update overwrites the parameters, and it stays.
     layout = program.layout.state
-    # Twice from the host: an update overwrites the one, and the other stays.
-    reference = jax.device_put(params, layout.reference) if recipe.has_pairs else None
-    params = jax.device_put(params, layout.params)
-    return dataclasses.replace(state, params=params, opt_state=opt_state, reference=reference)
+    placed = {
+        name: jax.device_put(params, getattr(layout, name))
+        for name in ('params', 'reference')
+        if getattr(layout, name) is not None
+    }
+    return dataclasses.replace(state, opt_state=opt_state, **placed)
 
 
 def _starting_params(recipe: Recipe) -> models.Params | None:
@@ -189,7 +192,7 @@ def flops_per_step(recipe: Recipe, count: Callable[..., int]) -> int:
     A preference is learned against a reference, which runs forward only.
     """
     shape = recipe.model, recipe.rows_per_step, recipe.data.length
-    return count(*shape) + (count(*shape, training=False) if recipe.has_pairs else 0)
+    return count(*shape) + (count(*shape, training=False) if recipe.objective.has_pairs else 0)
 
 
 def _warn_of_full_disk(recipe: Recipe, directory: pathlib.Path, writer: metrics.Writer) -> None:

@@ -169,10 +169,8 @@ def describe(report: Report) -> str:
     recipe, devices = report.recipe, math.prod(report.mesh.values())
     rows = recipe.rows_per_step // recipe.num_microbatches(recipe.mesh.shape(devices))
     cut = ' x '.join(f'{axis} {size}' for axis, size in report.mesh.items())
-    needed, executed = (
-        loop.flops_per_step(recipe, count)
-        for count in (arithmetic.flops, arithmetic.executed_flops)
-    )
+    needed = loop.flops_per_step(recipe, arithmetic.flops)
+    executed = loop.flops_per_step(recipe, arithmetic.executed_flops)
     lines = {
         'devices': f'{devices} {report.device_kind}: {cut}, layout {recipe.mesh.layout}',
         'parameters': f'{arithmetic.count_parameters(recipe.model):,}, computed in '

@@ -8,14 +8,12 @@ from typing import Any
 from phijax import models
 from phijax.errors import InputError, check_keys
 from phijax.models.configs import FAMILIES
+from phijax.train.objective import PRETRAINING, Objective
 
 SCHEDULES = ('linear', 'constant', 'cosine', 'wsd')
 LAYOUTS = ('zero3', 'zero2')
 ATTENTIONS = ('packed', 'document')
 SELECTIONS = ('last', 'best')
-
-# What a run learns, and the form of the rows that it learns from (`phijax.data.conversations`).
-OBJECTIVES = {'pretraining': 'text', 'chat': 'chat', 'preference': 'preference'}
 LARGEST_SEED = 2**31 - 1
 
 
@@ -116,24 +114,6 @@ class Checkpoints:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Objective:
-    """What a run learns.
-
-    Attributes:
-        kind: `pretraining`: every token; `chat`: what the assistant says in conversations, which
-            stay whole; `preference`: to prefer one of two answers, by DPO against the parameters
-            that the run starts from.
-        beta: of DPO: how dear it is to leave those parameters.
-    """
-
-    kind: str
-    beta: float
-
-
-PRETRAINING = Objective(kind='pretraining', beta=0.1)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
     """One training run.
 
@@ -171,7 +151,7 @@ class Recipe:
     @property
     def rows_per_step(self) -> int:
         """Rows of tokens of one update; a pair has two."""
-        return self.batch_size * (2 if self.has_pairs else 1)
+        return self.batch_size * (2 if self.objective.has_pairs else 1)
 
     @property
     def tokens_per_step(self) -> int:
@@ -181,17 +161,7 @@ class Recipe:
     @property
     def terms_per_step(self) -> int:
         """The most terms that the loss of one update is a mean of: its tokens or its pairs."""
-        return self.batch_size if self.has_pairs else self.tokens_per_step
-
-    @property
-    def has_pairs(self) -> bool:
-        """Whether it learns a preference between the two rows of a pair."""
-        return self.objective.kind == 'preference'
-
-    @property
-    def form(self) -> str:
-        """The form of its rows, for `phijax.data.mixture`."""
-        return OBJECTIVES[self.objective.kind]
+        return self.batch_size if self.objective.has_pairs else self.tokens_per_step
 
     def num_microbatches(self, mesh_shape: tuple[int, int, int]) -> int:
         """How many parts a batch is worked on in, on a mesh of this shape.
@@ -323,7 +293,6 @@ def _validate(recipe: Recipe) -> None:
         ('data.attention', data.attention, ATTENTIONS),
         ('optimizer.schedule', optimizer.schedule, SCHEDULES),
         ('mesh.layout', mesh.layout, LAYOUTS),
-        ('objective.kind', recipe.objective.kind, OBJECTIVES),
     ):
         if value not in allowed:
             raise InputError(f'{key} must be one of {", ".join(allowed)}, got {value!r}')
@@ -369,8 +338,7 @@ def _validate(recipe: Recipe) -> None:
         )
     if any(not weight > 0 for weight in data.weights.values()):
         raise InputError(f'data.weights must be positive, got {dict(data.weights)}')
-    if not recipe.objective.beta > 0:
-        raise InputError(f'objective.beta must be positive, got {recipe.objective.beta}')
+    recipe.objective.check()
     _validate_selection(recipe)
 
 

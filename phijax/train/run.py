@@ -142,7 +142,7 @@ class Run:
             length=self.recipe.data.length,
             batch_size=self.recipe.batch_size,
             seed=self.recipe.seed,
-            form=self.recipe.form,
+            form=self.recipe.objective.form,
             start=self.step,
             process_index=jax.process_index(),
             process_count=jax.process_count(),

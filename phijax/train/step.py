@@ -76,8 +76,11 @@ def abstract_state(recipe: Recipe) -> State:
 
 def abstract_batch(recipe: Recipe, num_rows: int) -> dict[str, jax.ShapeDtypeStruct]:
     """Shapes and dtypes of so many rows, or pairs of them, as the objective needs them."""
-    names = (*packing.FIELDS, *(() if recipe.form == 'text' else (conversations.LEARNED,)))
-    shape = (num_rows, *((2,) if recipe.has_pairs else ()), recipe.data.length + 1)
+    names = (
+        *packing.FIELDS,
+        *(() if recipe.objective.form == 'text' else (conversations.LEARNED,)),
+    )
+    shape = (num_rows, *((2,) if recipe.objective.has_pairs else ()), recipe.data.length + 1)
     return {name: jax.ShapeDtypeStruct(shape, np.int32) for name in names}
 
 
@@ -104,7 +107,7 @@ def make(recipe: Recipe, mesh: jax.sharding.Mesh) -> Program:
             return _update(recipe, transform, layout, parts, state, batch)
 
     def evaluate(weights: Any, batch: losses.Batch) -> tuple[jax.Array, ...]:
-        params, reference = weights if recipe.has_pairs else (weights, None)
+        params, reference = weights if recipe.objective.has_pairs else (weights, None)
         with partitioning.activations(mesh):
             return _loss(recipe, params, reference, batch, None)
 
@@ -131,7 +134,7 @@ def _layout(recipe: Recipe, mesh: jax.sharding.Mesh) -> Layout:
     gathered = recipe.mesh.layout == 'zero2'
     params = partitioning.layout(mesh, axes, sizes, gathered=gathered)
     state = partitioning.layout_like(mesh, abstract_state(recipe), cut)
-    reference = params if recipe.has_pairs else None
+    reference = params if recipe.objective.has_pairs else None
     return Layout(mesh, dataclasses.replace(state, params=params, reference=reference), cut)
 
 
@@ -147,7 +150,7 @@ def _fresh(recipe: Recipe, transform: optax.GradientTransformation) -> State:
         good_steps=zero,
         skipped=zero,
         skipped_in_a_row=zero,
-        reference=params if recipe.has_pairs else None,
+        reference=params if recipe.objective.has_pairs else None,
     )
 
 
@@ -155,7 +158,7 @@ def _loss(
     recipe: Recipe, params: Any, reference: Any, batch: losses.Batch, key: jax.Array | None
 ) -> tuple[jax.Array, ...]:
     """Sums: of the loss, of its terms, and of the objective's measures."""
-    if recipe.has_pairs:
+    if recipe.objective.has_pairs:
         return losses.preference(
             recipe.model,
             params,
@@ -225,7 +228,7 @@ def _measured(recipe: Recipe, count: jax.Array, sums: list[jax.Array]) -> dict[s
     """What the objective reports of an update besides its loss."""
     names = losses.MEASURES[recipe.objective.kind]
     means = {name: total / count for name, total in zip(names, sums, strict=True)}
-    return means | ({'learned_tokens': count} if recipe.form == 'chat' else {})
+    return means | ({'learned_tokens': count} if recipe.objective.form == 'chat' else {})
 
 
 def _gradients(

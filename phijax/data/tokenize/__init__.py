@@ -16,15 +16,14 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from phijax.data import chat
 from phijax.data import tokenizer as tokenizers
-from phijax.data.document import Document
 from phijax.data.errors import MissingDataError
-from phijax.data.tokenize.chats import spoken
+from phijax.data.tokenize.chats import text_of
 from phijax.data.tokenize.config import RESERVED, Config, from_dict
 from phijax.data.tokenize.files import lock, publish, read_json, write_json
 from phijax.data.tokenize.ingest import ingest, parts, sample
@@ -108,10 +107,7 @@ def _finished(config: Config, directory: Path) -> dict[str, Any] | None:
 
 def _make(config: Config, directory: Path) -> dict[str, Any]:
     _prepare(config, directory)
-    given = tokenizers.load(config.tokenizer) if config.tokenizer else None
-    if given is not None:
-        for name in _formats(config):
-            chat.specials(name, given)
+    given = _given(config)
     accounts = {name: _ingest(name, config, directory) for name in sorted(config.sources)}
     tokenizer = _keep(given or _train(config, directory, accounts), directory)
     dtype = dtype_of(tokenizer.vocab_size)
@@ -126,6 +122,16 @@ def _make(config: Config, directory: Path) -> dict[str, Any]:
     manifest = _manifest(config, tokenizer, dtype, sources)
     write_json(directory / MANIFEST, manifest)
     return manifest
+
+
+def _given(config: Config) -> Tokenizer | None:
+    """The tokenizer that the config names, if it has what the chat formats need."""
+    if not config.tokenizer:
+        return None
+    given = tokenizers.load(config.tokenizer)
+    for name in _formats(config):
+        chat.specials(name, given)
+    return given
 
 
 def _check_same(config: Config, finished: Mapping[str, Any], directory: Path) -> None:
@@ -199,13 +205,9 @@ def _train(config: Config, directory: Path, accounts: Mapping[str, Any]) -> Toke
         return tokenizers.load(directory / TOKENIZER)
     fraction = config.sample_bytes / sum(account['bytes'] for account in accounts.values())
     paths = [path for name in accounts for path in parts(name, directory)]
-
-    def text_of(each: Document) -> str:
-        return each.text if config.sources[each.source].form == 'text' else spoken(each)
-
-    texts = sample(paths, min(1.0, fraction), config.heldout_fraction, text_of)
-    special = dict.fromkeys(t for name in _formats(config) for t in chat.FORMATS[name].special)
-    return tokenizers.train(texts, config.vocab_size, special_tokens=list(special))
+    texts = sample(paths, min(1.0, fraction), config.heldout_fraction, text_of(config.sources))
+    special = [token for name in _formats(config) for token in chat.FORMATS[name].special]
+    return tokenizers.train(texts, config.vocab_size, special_tokens=[*dict.fromkeys(special)])
 
 
 def _formats(config: Config) -> list[str]:
@@ -252,14 +254,16 @@ def _encode(
 
 
 def _total(entries: list[dict[str, Any]]) -> dict[str, Any]:
-    total: dict[str, Any] = {
-        key: sum(e[key] for e in entries) for key in ('tokens', 'documents', 'bytes')
-    }
-    if entries and 'learned' in entries[0]:
-        total |= {key: sum(e[key] for e in entries) for key in ('learned', 'learned_bytes')}
-        prompts = [entry['longest_prompt'] for entry in entries]
-        total['longest_prompt'] = max(prompts, key=lambda prompt: prompt['tokens'])
-    return total
+    keys = ('tokens', 'documents', 'bytes')
+    if not entries or 'learned' not in entries[0]:
+        return _sums(entries, keys)
+    prompts = (entry['longest_prompt'] for entry in entries)
+    longest = max(prompts, key=lambda prompt: prompt['tokens'])
+    return _sums(entries, (*keys, 'learned', 'learned_bytes')) | {'longest_prompt': longest}
+
+
+def _sums(entries: list[dict[str, Any]], keys: Sequence[str]) -> dict[str, Any]:
+    return {key: sum(entry[key] for entry in entries) for key in keys}
 
 
 def _manifest(

@@ -175,20 +175,22 @@ def preference(chat_format: str, record: Record) -> Record:
     messages = _messages(chat_format, _field(record, 'messages'))
     if messages[-1]['role'] != 'user':
         raise InputError(f'the last message is of {messages[-1]["role"]}, not of the user')
-    answers = {name: _field(record, name) for name in ('chosen', 'rejected')}
-    for name, answer in answers.items():
-        if not isinstance(answer, str) or not answer.strip():
-            raise InputError(f'{name} must be a text that says something, got {answer!r:.60}')
-    if answers['chosen'] == answers['rejected']:
+    chosen, rejected = (_answer(record, name) for name in ('chosen', 'rejected'))
+    if chosen == rejected:
         raise InputError('chosen and rejected are the same')
-    return {'messages': messages, **answers}
+    return {'messages': messages, 'chosen': chosen, 'rejected': rejected}
 
 
-def spoken(each: Document) -> str:
-    """What is said in a document, one message after the other: its record without JSON."""
-    record = json.loads(each.text)
-    said = [message['content'] for message in record['messages']]
-    return '\n'.join([*said, *(record[name] for name in ('chosen', 'rejected') if name in record)])
+def text_of(sources: Mapping[str, Any]) -> Callable[[Document], str]:
+    """What gives the text of a document of these sources: of a record, what is said in it."""
+
+    def text(each: Document) -> str:
+        if sources[each.source].form == 'text':
+            return each.text
+        said = (message['content'] for talk in _conversations(each) for message in talk)
+        return '\n'.join(dict.fromkeys(said))
+
+    return text
 
 
 def encode(
@@ -201,17 +203,19 @@ def encode(
     Raises:
         InputError: the tokenizer lacks special tokens of the source's format.
     """
-    conversations = [said for each in documents for said in _conversations(each)]
-    paths = [each.path for each in documents for _ in _conversations(each)]
+    talks = [(talk, each.path) for each in documents for talk in _conversations(each)]
     pairs = source.form == 'preference'
-    encoded = chat.encode_all(source.format, conversations, tokenizer, last_only=pairs)
+    encoded = chat.encode_all(
+        source.format, [talk for talk, _ in talks], tokenizer, last_only=pairs
+    )
     found = []
-    for messages, (ids, learned), path in zip(conversations, encoded, paths, strict=True):
+    for (messages, path), (ids, learned) in zip(talks, encoded, strict=True):
         if ids[-1] != tokenizer.end_of_text:
             ids.append(tokenizer.end_of_text)
             learned.append(False)
-        replies = [m for m in messages if m['role'] == 'assistant'][-1 if pairs else 0 :]
-        found.append(Learned(ids, learned, _num_bytes(messages), _num_bytes(replies), path))
+        replies = messages[-1:] if pairs else messages
+        size = _num_bytes(replies, 'assistant')
+        found.append(Learned(ids, learned, _num_bytes(messages, *chat.ROLES), size, path))
     return found
 
 
@@ -223,13 +227,20 @@ def _conversations(each: Document) -> list[list[Message]]:
     return [[*record['messages'], answer] for answer in answers]
 
 
-def _num_bytes(messages: Sequence[Message]) -> int:
-    return sum(len(message['content'].encode()) for message in messages)
+def _num_bytes(messages: Sequence[Message], *roles: str) -> int:
+    return sum(len(m['content'].encode()) for m in messages if m['role'] in roles)
 
 
 def _messages(chat_format: str, messages: Any) -> list[Message]:
     chat.check(chat_format, messages)
     return [{'role': message['role'], 'content': message['content']} for message in messages]
+
+
+def _answer(record: Record, name: str) -> str:
+    answer = _field(record, name)
+    if not isinstance(answer, str) or not answer.strip():
+        raise InputError(f'{name} must be a text that says something, got {answer!r:.60}')
+    return answer
 
 
 def _field(record: Record, name: str) -> Any:
@@ -276,20 +287,24 @@ class _Function(NamedTuple):
 
 def _functions() -> Iterator[_Function]:
     """The public functions and methods with a docstring, in the order of the library's files."""
-    root = Path(sysconfig.get_paths()['stdlib'])
     for relative in library_files():
-        if any(part.startswith('_') and part != '__init__.py' for part in relative.parts):
-            continue
-        module = '.'.join(relative.with_suffix('').parts).removesuffix('.__init__')
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # the library's own escapes
-            tree = ast.parse((root / relative).read_bytes())
-        for name, node in _named(tree.body, module):
+        for name, node in _named(*_module(relative)):
             answer = inspect.cleandoc(ast.get_docstring(node) or '').split('\n\n')[0]
             if answer:
                 question = {'role': 'user', 'content': f'What does {name} do?'}
                 code = _beginning(node.body[1:], len(answer))
                 yield _Function([question], answer, code, f'{relative}:{node.lineno}')
+
+
+def _module(relative: Path) -> tuple[Sequence[ast.stmt], str]:
+    """The statements of a file of the library and its name as a module; none of a private one."""
+    module = '.'.join(relative.with_suffix('').parts).removesuffix('.__init__')
+    if '._' in f'.{module}':
+        return (), module
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # the library's own escapes
+        tree = ast.parse((Path(sysconfig.get_paths()['stdlib']) / relative).read_bytes())
+    return tree.body, module
 
 
 def _beginning(body: Sequence[ast.stmt], size: int) -> str:
