@@ -54,6 +54,13 @@ class _Piece(NamedTuple):
     learned: bool
 
 
+class _Joined(NamedTuple):
+    """A piece, and what it is encoded as: its text, or also the one before it."""
+
+    piece: _Piece
+    whole: str
+
+
 def _tagged(gap: str) -> Format:
     after = ('<|end|>', gap) if gap else ('<|end|>',)
     return Format(
@@ -263,15 +270,43 @@ def _unlearned(chosen: Format, texts: Sequence[str]) -> Iterator[_Piece]:
 
 def _encode(name: str, written: Sequence[Sequence[_Piece]], tokenizer: Tokenizer) -> list[Encoded]:
     known = specials(name, tokenizer)
-    texts = [piece.text for pieces in written for piece in pieces if not piece.special]
+    joined = [_joined(pieces) for pieces in written]
+    texts = [each.whole for pieces in joined for each in pieces if not each.piece.special]
     plain = iter(tokenizer.encode_batch(texts))
     encoded = []
-    for pieces in written:
+    for pieces in joined:
         ids: list[int] = []
         learned: list[bool] = []
-        for piece in pieces:
+        head: list[int] = []
+        for piece, whole in pieces:
             own = [known[piece.text]] if piece.special else next(plain)
+            if whole != piece.text:
+                own = _after(head, own) or tokenizer.encode(piece.text)
+            head = own
             ids += own
             learned += [piece.learned] * len(own)
         encoded.append(Encoded(ids, learned))
     return encoded
+
+
+def _joined(pieces: Sequence[_Piece]) -> list[_Joined]:
+    """Neighbouring texts as one where both are learned or neither is.
+
+    A text after another is seen with it: a word has another token after a line end than alone.
+    """
+    joined: list[_Joined] = []
+    for piece in pieces:
+        before = joined[-1].piece if joined else piece._replace(special=True)
+        if piece.special or before.special:
+            joined.append(_Joined(piece, piece.text))
+        elif piece.learned == before.learned:
+            text = before.text + piece.text
+            joined[-1] = _Joined(piece._replace(text=text), text)
+        else:
+            joined.append(_Joined(piece, before.text + piece.text))
+    return joined
+
+
+def _after(head: list[int], whole: list[int]) -> list[int]:
+    """The ids after those of the head; none where a token goes over its end."""
+    return whole[len(head) :] if whole[: len(head)] == head else []

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from phijax.data import chat, tokenizer
 from phijax.errors import InputError
+from tests.data.tokenizer import llama
 
 ALL = tuple(dict.fromkeys(t for each in chat.FORMATS.values() for t in each.special))
 CODEC = tokenizer.train(
@@ -161,3 +162,54 @@ def test_formats_of_one_question_have_no_more(messages):
 def test_formats_without_a_system_name_their_roles():
     with pytest.raises(InputError, match="has role 'system'; it must be one of user, assistant"):
         chat.encode('phi2', TALK[:3], CODEC)
+
+
+# One with pieces as phi-3's: a text of its own begins with a space that is not written.
+PIECES = llama.small('▁list', '▁A', '▁row', 'What', '▁is')
+
+
+@pytest.mark.parametrize('name', ['phi2', 'phi1_5', 'code'])
+def test_pieces_write_the_template_too(name):
+    ids, learned = chat.encode(name, talk(name), PIECES)
+    end = '</s>'
+    assert PIECES.decode(ids) == WRITTEN[name].replace('<|endoftext|>', end)
+    said = PIECES.decode([i for i, own in zip(ids, learned, strict=True) if own])
+    assert said == f'A row of things.{end}'
+    prompt = chat.generation_prompt(name, [QUESTION], PIECES)
+    assert ids[: len(prompt)] == prompt
+
+
+def test_phi3_itself_writes_its_template(phi3):
+    """With Llama-2's real pieces; without line ends they are the ids of the first tokenizer."""
+    for name in ('phi3', 'phi3_stripped'):
+        ids, learned = chat.encode(name, TALK, phi3)
+        assert phi3.decode(ids) == WRITTEN[name]
+        said = phi3.decode([i for i, own in zip(ids, learned, strict=True) if own])
+        assert said == 'A row of things.<|end|>It is useful.<|end|>'
+        assert chat.ends(name, phi3) == (32007, 32000)
+    question = [{'role': 'user', 'content': 'Hello'}]
+    assert chat.generation_prompt('phi3_stripped', question, phi3) == [32010, 15043, 32007, 32001]
+    assert chat.generation_prompt('phi3', question, phi3) == [
+        *(32010, 29871, 13, 10994),
+        *(32007, 29871, 13),
+        *(32001, 29871, 13),
+    ]
+
+
+def test_words_are_tokens_as_in_running_text():
+    """A question is encoded with what stands around it, as a model is asked that knows no chat."""
+    prompt = chat.generation_prompt('phi2', [QUESTION], CODEC)
+    assert prompt == CODEC.encode('Instruct: What is a list?\nOutput:')
+    ids, _ = chat.encode('phi2', [QUESTION, ANSWER], CODEC)
+    assert ids[:-1] == CODEC.encode('Instruct: What is a list?\nOutput: A row of things.')
+
+
+def test_answer_that_would_merge_with_its_header_begins_alone():
+    codec = tokenizer.train(['a\n\n\n\nb'] * 9, 300, special_tokens=ALL)
+    messages = [QUESTION, {'role': 'assistant', 'content': '\n\nYes'}]
+    ids, learned = chat.encode('phi3', messages, codec)
+    assert codec.encode('\n\n\n')[0] != codec.encode('\n')[0]
+    prompt = chat.generation_prompt('phi3', [QUESTION], codec)
+    assert ids[: len(prompt)] == prompt
+    assert codec.decode(ids[len(prompt) :]) == '\n\nYes<|end|>\n'
+    assert learned.index(True) == len(prompt)
