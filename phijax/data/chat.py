@@ -273,19 +273,22 @@ def _encode(name: str, written: Sequence[Sequence[_Piece]], tokenizer: Tokenizer
     joined = [_joined(pieces) for pieces in written]
     texts = [each.whole for pieces in joined for each in pieces if not each.piece.special]
     plain = iter(tokenizer.encode_batch(texts))
-    encoded = []
-    for pieces in joined:
-        ids: list[int] = []
-        learned: list[bool] = []
-        head: list[int] = []
-        for piece, whole in pieces:
-            own = [known[piece.text]] if piece.special else next(plain)
-            if whole != piece.text:
-                own = _after(head, own) or tokenizer.encode(piece.text)
-            head = own
-            ids += own
-            learned += [piece.learned] * len(own)
-        encoded.append(Encoded(ids, learned))
+    return [_assembled(pieces, plain, known, tokenizer) for pieces in joined]
+
+
+def _assembled(
+    pieces: Sequence[_Joined], plain: Iterator[list[int]], known: dict[str, int], codec: Tokenizer
+) -> Encoded:
+    """The ids of a conversation, whose texts are the next ones of `plain`."""
+    encoded = Encoded([], [])
+    head: list[int] = []
+    for piece, whole in pieces:
+        own = [known[piece.text]] if piece.special else next(plain)
+        if whole != piece.text:
+            own = _after(head, own) or codec.encode(piece.text)
+        head = own
+        encoded.ids.extend(own)
+        encoded.learned.extend([piece.learned] * len(own))
     return encoded
 
 

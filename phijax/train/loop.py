@@ -129,14 +129,17 @@ def begin(
         return state
     moments = interop.carried_moments(recipe.init_from)
     opt_state = optimizer.with_moments(state.opt_state, moments) if moments else state.opt_state
-    # A reference is put a second time: an update overwrites the parameters, and it stays.
-    layout = program.layout.state
-    placed = {
-        name: jax.device_put(params, getattr(layout, name))
-        for name in ('params', 'reference')
-        if getattr(layout, name) is not None
-    }
-    return dataclasses.replace(state, opt_state=opt_state, **placed)
+    return dataclasses.replace(state, opt_state=opt_state, **_placed(params, program.layout.state))
+
+
+def _placed(params: models.Params, layout: State) -> dict[str, models.Params]:
+    """The fields of a state that begin as these parameters, each with arrays of its own.
+
+    An update overwrites those that are learned, and the reference stays.
+    """
+    fields = ('params', 'reference')
+    layouts = {name: getattr(layout, name) for name in fields if getattr(layout, name) is not None}
+    return {name: jax.device_put(params, sharding) for name, sharding in layouts.items()}
 
 
 def _starting_params(recipe: Recipe) -> models.Params | None:

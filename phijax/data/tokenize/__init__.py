@@ -206,8 +206,13 @@ def _train(config: Config, directory: Path, accounts: Mapping[str, Any]) -> Toke
     fraction = config.sample_bytes / sum(account['bytes'] for account in accounts.values())
     paths = [path for name in accounts for path in parts(name, directory)]
     texts = sample(paths, min(1.0, fraction), config.heldout_fraction, text_of(config.sources))
-    special = [token for name in _formats(config) for token in chat.FORMATS[name].special]
-    return tokenizers.train(texts, config.vocab_size, special_tokens=[*dict.fromkeys(special)])
+    return tokenizers.train(texts, config.vocab_size, special_tokens=_special(config))
+
+
+def _special(config: Config) -> list[str]:
+    """The special tokens of all formats, each once."""
+    tokens = [token for name in _formats(config) for token in chat.FORMATS[name].special]
+    return list(dict.fromkeys(tokens))
 
 
 def _formats(config: Config) -> list[str]:

@@ -203,20 +203,24 @@ def encode(
     Raises:
         InputError: the tokenizer lacks special tokens of the source's format.
     """
-    talks = [(talk, each.path) for each in documents for talk in _conversations(each)]
+    talks = _talks(documents)
     pairs = source.form == 'preference'
     encoded = chat.encode_all(
         source.format, [talk for talk, _ in talks], tokenizer, last_only=pairs
     )
     found = []
-    for (messages, path), (ids, learned) in zip(talks, encoded, strict=True):
+    for (talk, path), (ids, learned) in zip(talks, encoded, strict=True):
         if ids[-1] != tokenizer.end_of_text:
             ids.append(tokenizer.end_of_text)
             learned.append(False)
-        replies = messages[-1:] if pairs else messages
-        size = _num_bytes(replies, 'assistant')
-        found.append(Learned(ids, learned, _num_bytes(messages, *chat.ROLES), size, path))
+        size = _num_bytes(talk[-1:] if pairs else talk, 'assistant')
+        found.append(Learned(ids, learned, _num_bytes(talk, *chat.ROLES), size, path))
     return found
+
+
+def _talks(documents: Sequence[Document]) -> list[tuple[list[Message], str]]:
+    """All conversations, each with where it is from."""
+    return [(talk, each.path) for each in documents for talk in _conversations(each)]
 
 
 def _conversations(each: Document) -> list[list[Message]]:

@@ -88,6 +88,13 @@ class ChatWriter(ShardWriter):
         return super().close() | {'longest_prompt': {'tokens': tokens, 'path': path}}
 
 
+_WRITERS: dict[str, type[ShardWriter]] = {
+    'text': ShardWriter,
+    'chat': ChatWriter,
+    'preference': ChatWriter,
+}
+
+
 def encode_part(
     part: Path,
     directory: Path,
@@ -109,8 +116,7 @@ def encode_part(
         for split, chosen in _by_split(group, heldout_fraction).items():
             if split not in writers:
                 path = directory / f'{split}-{part.stem.removeprefix("part-")}.tokens'
-                text = source.form == 'text'
-                writers[split] = ShardWriter(path, dtype) if text else ChatWriter(path, dtype)
+                writers[split] = _WRITERS[source.form](path, dtype)
             _append(writers[split], chosen, source, tokenizer)
     entries = {split: writer.close() for split, writer in writers.items()}
     write_json(record, entries)

@@ -150,7 +150,7 @@ def step_line(
         'mfu': f'{_percent(timing.get("mfu")):>5}',
         'mem': _memory(timing),
         'data': f'{_percent(timing.get("data_share")):>5}',
-        'acc': _percent(values['accuracy']) if 'accuracy' in values else '',
+        'acc': _accuracy(values),
         'eta': _eta(timing.get('eta_seconds'), now or datetime.datetime.now()),
         'scale': f'{scale:g}' if scale != 1 else '',
         'skip': f'{int(values.get("skipped", 0))}',
@@ -171,10 +171,8 @@ def evaluation_line(
 ) -> str:
     """The line of one evaluation; `values` has `loss`, `bits_per_byte/SOURCE` if more than one."""
     line = f'eval {step:6d}/{num_steps}  loss {values["loss"]:7.4f}'
-    if 'accuracy' in values:  # of pairs: theirs is no loss per token
-        line += f'  acc {_percent(values["accuracy"])}'
-    else:
-        line += f'  ppl {_perplexity(values):.4g}'
+    pairs = _accuracy(values)  # theirs is no loss per token
+    line += f'  acc {pairs}' if pairs else f'  ppl {_perplexity(values):.4g}'
     if 'bits_per_byte' in values:
         line += f'  bpb {values["bits_per_byte"]:.3f}'
     sources = [
@@ -287,6 +285,11 @@ def _eta(seconds: float | None, now: datetime.datetime) -> str:
         return '   n/a (--:--)'
     finish = now + datetime.timedelta(seconds=seconds)
     return f'{span(seconds):>6} ({finish:{"%H:%M" if seconds < 72000 else "%b %d %H:%M"}})'
+
+
+def _accuracy(values: Mapping[str, float]) -> str:
+    """How often the preferred answer leads; nothing where there are no pairs."""
+    return _percent(values['accuracy']) if 'accuracy' in values else ''
 
 
 def _perplexity(values: Mapping[str, float]) -> float:
