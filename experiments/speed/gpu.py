@@ -1,9 +1,9 @@
 """Speed on one GPU: `python experiments/speed/gpu.py [ROW ...]`, each row in a process of its own.
 
-Rows: `train:MODEL:REMAT:ROWS` is a whole update in bfloat16 at length 2048, with its share of the
-chip's peak (MFU; causal attention counted half); `decode:MODEL:ROWS` greedy decoding of 128 tokens
-after prompts of 128; `attention:KIND:LENGTH` one layer of phi-3-small's attention, forward and with
-gradients; `walk:UNROLL` an update of a 12-layer float32 model, stacked or unrolled.
+Rows: `train:MODEL:REMAT:ROWS:UNROLL:CHUNK` is a whole update in bfloat16 at length 2048, with its
+share of the chip's peak (MFU; causal attention counted half); `decode:MODEL:ROWS` greedy decoding
+of 128 tokens after prompts of 128; `attention:KIND:LENGTH` one layer of phi-3-small's attention,
+forward and with gradients; `walk:UNROLL` an update of a 12-layer float32 model.
 """
 
 import argparse
@@ -16,7 +16,9 @@ import sys
 import time
 
 ROWS = (
-    'train:phi1:none:8', 'train:phi1:full:16', 'train:phi2:none:4', 'train:phi2:full:8',
+    'train:phi1:none:8:1:512', 'train:phi1:none:8:4:512', 'train:phi1:none:8:24:2048',
+    'train:phi1:none:12:24:2048', 'train:phi2:full:8:1:512', 'train:phi2:full:8:4:512',
+    'train:phi2:none:4:32:2048', 'train:phi2:dots:6:32:2048',
     'decode:phi2:1', 'decode:phi2:8', 'decode:phi3_mini:1', 'decode:phi3_mini:8',
     'attention:sparse:8192', 'attention:dense:8192', 'attention:cudnn:8192',
     'attention:sparse:32768', 'attention:dense:32768', 'attention:cudnn:32768',
@@ -26,7 +28,7 @@ LENGTH = 2048
 PROMPT, NEW = 128, 128
 
 
-def train(model: str, remat: str, rows: str) -> dict:
+def train(model: str, remat: str, rows: str, unroll: str = '1', chunk: str = '512') -> dict:
     """Seconds of an update, and the share of the chip's peak."""
     import jax
 
@@ -34,9 +36,11 @@ def train(model: str, remat: str, rows: str) -> dict:
     from phijax.models import arithmetic
     from phijax.train import metrics
 
-    config = models.config(model, dtype='bfloat16', remat=remat, unroll=1, residual_dropout=0.0)
+    config = models.config(
+        model, dtype='bfloat16', remat=remat, unroll=int(unroll), residual_dropout=0.0
+    )
     config = dataclasses.replace(config, attention='cudnn')
-    seconds, memory = _update(config, int(rows), LENGTH, chunk=512)
+    seconds, memory = _update(config, int(rows), LENGTH, int(chunk))
     flops = arithmetic.flops(config, int(rows), LENGTH)
     peak = metrics.peak_flops(jax.devices()[0].device_kind, 'bfloat16')
     return {
@@ -66,7 +70,7 @@ def decode(model: str, rows: str) -> dict:
 
     from phijax import generate, models
 
-    config = models.config(model, dtype='bfloat16', unroll=1)
+    config = models.config(model, dtype='bfloat16')
     make = jax.jit(
         lambda key: jax.tree.map(lambda x: x.astype('bfloat16'), models.init(config, key))
     )

@@ -8,6 +8,8 @@ from phijax.interop.fields import Fields
 from phijax.models import Config
 
 # Source: configuration_phi3.py of transformers 4.41 to 5.23: LongRoPE was called `su` and `yarn`.
+# The code of 4.41 had another magnitude for `yarn` (0.1 ln(s) + 1); since then transformers reads
+# all three alike, and so is it here.
 _LONGROPE = ('longrope', 'su', 'yarn')
 _KNOWN = frozenset(
     {
@@ -46,8 +48,7 @@ def longrope(fields: Fields, rotation: Fields) -> dict[str, Any]:
     if kind not in _LONGROPE:
         return {}
     original = fields.integer('original_max_position_embeddings', 4096)
-    implied = _yarn_magnitude(fields, original) if kind == 'yarn' else 0.0
-    factor = rotation.number('attention_factor', implied)
+    factor = rotation.number('attention_factor', 0.0)
     return {
         'short_factors': rotation.numbers('short_factor'),
         'long_factors': rotation.numbers('long_factor'),
@@ -95,12 +96,3 @@ def rotary_factor(rotary_dim: int, head_dim: int) -> float:
     """The factor from which transformers' `int(head_dim * factor)` gets back to `rotary_dim`."""
     factor = rotary_dim / head_dim
     return factor if int(head_dim * factor) == rotary_dim else math.nextafter(factor, math.inf)
-
-
-def _yarn_magnitude(fields: Fields, original: int) -> float:
-    """What the release's code for type `yarn` multiplied by: 0.1 ln(s) + 1.
-
-    Source: modeling_phi3.py of transformers 4.41 (Phi3YarnScaledRotaryEmbedding).
-    """
-    stretch = fields.integer('max_position_embeddings', 4096) / original
-    return 0.1 * math.log(stretch) + 1 if stretch > 1 else 1.0

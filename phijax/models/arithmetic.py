@@ -10,10 +10,10 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from phijax.models.blocked import computed_pairs, visible_pairs
 from phijax.models.cache import store_shapes
 from phijax.models.configs import Config, Reach
 from phijax.models.decoder import axes
+from phijax.models.tiles import computed_pairs, visible_pairs
 
 _FLOAT32_BYTES = 4
 

@@ -14,11 +14,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from phijax.models import sparsity
-from phijax.models.configs import Reach, Sparsity
+from phijax.models.configs import Reach
+from phijax.models.tiles import Place, band, is_band, near_visible, needed, pattern_of, walk
 
-BLOCK = 64
-MOST_BLOCKS = 16
-MOST_BLOCKS_OF_A_BAND = 64
 MASKED = -1e30
 
 
@@ -35,22 +33,14 @@ class Mask:
     reach: Reach = dataclasses.field(default_factory=Reach)
 
 
-class Span(NamedTuple):
-    """A block of queries `first..last`, its first near key, and how many far keys it reaches."""
-
-    first: int
-    last: int
-    near: int
-    far: int
-
-
 class Part(NamedTuple):
-    """Keys and values that blocks of queries see a range of: near ones, or far ones by head.
+    """Keys and values that queries see a part of.
 
     Attributes:
         letters: the axes of keys, `bksh` or, where each query head has its own, `bkgsh`.
-        blocks: for far keys, the number of each key's block, `(k, g, s)`.
+        blocks: the number of each key's block, `(k, g, s)`, where keys are those of one residue.
         segments: the document of each key, `(b, s)` or `(b, k, g, s)`.
+        padding: how many keys that are none stand before the first.
     """
 
     letters: str
@@ -58,6 +48,23 @@ class Part(NamedTuple):
     value: Array
     blocks: np.ndarray | None
     segments: Array | None
+    padding: int
+
+
+class Tile(NamedTuple):
+    """A block of queries and the keys that it looks at, of one part.
+
+    Attributes:
+        number: place of the block of queries.
+        query: `(b, k, g, t, h)`; the keys and values have the axes of the part.
+        visible: `(b, k, g, t, s)`, where axes that do not matter have length 1.
+    """
+
+    number: int | Int[Array, '']
+    query: Array
+    key: Array
+    value: Array
+    visible: Bool[Array, 'b k g t s']
 
 
 def attend(
@@ -83,7 +90,7 @@ def attend(
         rate: dropout of the attention weights, drawn from `key_`; no key, no dropout.
     """
     static = Static(
-        mask.reach,
+        needed(mask.reach, query.shape[1]),
         1 / math.sqrt(query.shape[-1]) if scale is None else scale,
         rate if key_ is not None else 0.0,
         query.shape[2],
@@ -93,27 +100,6 @@ def attend(
     grouped = jnp.einsum('btkgh->bkgth', group(query, key.shape[1]))
     y = _blocked(static, grouped, (key, far_key), (value, far_value), mask.segments, key_)
     return jnp.einsum('bkgth->btkgh', y).reshape(query.shape)
-
-
-def computed_pairs(length: int, reach: Reach) -> int:
-    """Pairs of query and key in one row whose score `attend` computes, for each head."""
-    spans = _spans(length, reach)
-    return sum((span.last - span.first) * (span.last - span.near + span.far) for span in spans)
-
-
-def visible_pairs(length: int, reach: Reach) -> int:
-    """Pairs of query and key in one row that a head sees; the mean of heads, rounded down."""
-    if reach.sparsity is None:
-        window = min(reach.window or length, length)
-        return window * (window + 1) // 2 + (length - window) * window
-    pattern = reach.sparsity
-    total = 0
-    for first in range(0, length, pattern.block):
-        size, number = min(pattern.block, length - first), first // pattern.block
-        near = min(number, pattern.local - 1)
-        total += size * (size + 1) // 2 + size * near * pattern.block
-        total += size * pattern.block * (number - near) // pattern.stride
-    return total
 
 
 def group(query: Float[Array, 'b t n h'], num_kv_heads: int) -> Float[Array, 'b t k g h']:
@@ -129,18 +115,6 @@ def score(equation: str, query: Array, key: Array, scale: float) -> Array:
     return jnp.einsum(equation, query, key, preferred_element_type=jnp.float32) * scale
 
 
-def block_length(length: int, reach: Reach) -> int:
-    """How many queries go at once: a fixed share of a long row, so that programs stay small.
-
-    Where queries see a narrow band, small blocks waste less of it.
-    """
-    band = reach.window or (reach.sparsity and reach.sparsity.block * reach.sparsity.local)
-    block = max(BLOCK, -(-length // MOST_BLOCKS))
-    if band:
-        block = min(block, max(BLOCK, band // 4, -(-length // MOST_BLOCKS_OF_A_BAND)))
-    return block
-
-
 class Static(NamedTuple):
     """What a compiled program is made for."""
 
@@ -148,20 +122,6 @@ class Static(NamedTuple):
     scale: float
     rate: float
     num_heads: int
-
-
-def _spans(length: int, reach: Reach) -> list[Span]:
-    block = block_length(length, reach)
-    return [_span(reach, t, min(t + block, length)) for t in range(0, length, block)]
-
-
-def _span(reach: Reach, first: int, last: int) -> Span:
-    if reach.sparsity is None:
-        return Span(first, last, 0 if reach.window is None else max(0, first - reach.window + 1), 0)
-    size, local, stride = reach.sparsity.block, reach.sparsity.local, reach.sparsity.stride
-    near = max(0, first // size - local + 1) * size
-    behind = (last - 1) // size - local  # the last far block that a query here may see
-    return Span(first, last, near, (behind // stride + 1) * size if behind >= 0 else 0)
 
 
 def _far(static: Static, x: Float[Array, 'b k t h']) -> Float[Array, 'b k g u h'] | None:
@@ -186,80 +146,99 @@ def _far(static: Static, x: Float[Array, 'b k t h']) -> Float[Array, 'b k g u h'
 
 def _parts(static: Static, keys: tuple, values: tuple, segments: Array | None) -> list[Part]:
     """The near part and, if there is one, the far part."""
-    near = Part('bksh', keys[0], values[0], None, segments)
+    padding, whole = 0, keys[0].shape[2]
+    if is_band(static.reach):
+        block, padding = band(static.reach)
+        whole = -(-whole // block) * block
+    near, near_values = (_padded(x[0], 2, padding, whole) for x in (keys, values))
+    of_near = None if segments is None else _padded(segments, 1, padding, whole)
+    parts = [Part('bksh', near, near_values, None, of_near, padding)]
     if keys[1] is None:
-        return [near]
-    pattern = _sparsity(static)
+        return parts
+    pattern = pattern_of(static.reach)
     residues = sparsity.residues(pattern, static.num_heads, keys[0].shape[1])
-    rows = np.arange(keys[1].shape[3]) // pattern.block * pattern.stride
-    blocks = rows + residues[..., None]
+    slots = np.arange(keys[1].shape[3])
+    blocks = slots // pattern.block * pattern.stride + residues[..., None]
+    of_far = None
     if segments is not None:
-        offsets = np.arange(keys[1].shape[3]) % pattern.block
-        places = np.minimum(blocks * pattern.block + offsets, segments.shape[1] - 1)
-        segments = segments[:, places]
-    return [near, Part('bkgsh', keys[1], values[1], blocks, segments)]
+        places = blocks * pattern.block + slots % pattern.block
+        of_far = segments[:, np.minimum(places, segments.shape[1] - 1)]
+    return [*parts, Part('bkgsh', keys[1], values[1], blocks, of_far, 0)]
 
 
-def _range(part: Part, span: Span) -> slice:
-    return slice(span.near, span.last) if part.blocks is None else slice(0, span.far)
+def _padded(x: Array, axis: int, before: int, whole: int) -> Array:
+    """`x` with zeros before it along an axis, and after it up to `whole`."""
+    widths = [(0, 0)] * x.ndim
+    widths[axis] = (before, whole - x.shape[axis])
+    return jnp.pad(x, widths)
 
 
-def near_visible(
-    reach: Reach, queries: Int[Array, '...'], keys: Int[Array, '...']
-) -> Bool[Array, '...']:
-    """Which keys queries see, by their positions; with a sparse pattern, those of local blocks."""
-    visible = queries >= keys
-    if reach.window is not None:
-        visible &= queries - keys < reach.window
-    if reach.sparsity is not None:
-        size = reach.sparsity.block
-        visible &= queries // size - keys // size < reach.sparsity.local
-    return visible
-
-
-def _visible(
-    static: Static, part: Part, span: Span, segments: Array | None
-) -> Bool[Array, 'b k g t s']:
-    """Dense mask of one block of queries and one part; axes that do not matter have length 1."""
-    queries, keys = jnp.arange(span.first, span.last)[:, None], _range(part, span)
-    if part.blocks is None:
-        places = jnp.arange(keys.start, keys.stop)[None, :]
-        visible = near_visible(static.reach, queries, places)[None, None, None]
-    else:
-        pattern = _sparsity(static)
-        blocks = jnp.asarray(part.blocks[..., keys])[None, :, :, None]
-        visible = queries // pattern.block - blocks >= pattern.local
-    if segments is None or part.segments is None:
-        return visible
-    of_keys = part.segments[..., keys]
-    of_keys = of_keys[:, None, None, None] if of_keys.ndim == 2 else of_keys[:, :, :, None]
-    return visible & (segments[:, None, None, span.first : span.last, None] == of_keys)
-
-
-def _keep(key: Array | None, place: tuple[int, int], rate: float, shape: tuple) -> Array | float:
-    """Dropout's factor on the weights of one block and part: 0 or 1 / (1 - rate)."""
+def _keep(key: Array | None, part: Part, tile: Tile, rate: float, shape: tuple) -> Array | float:
+    """Dropout's factor on the weights of one tile: 0 or 1 / (1 - rate)."""
     if not rate or key is None:
         return 1.0
-    block, part = place
-    key = jax.random.fold_in(key, block)
-    kept = jax.random.bernoulli(jax.random.fold_in(key, part) if part else key, 1 - rate, shape)
+    key = jax.random.fold_in(key, tile.number)
+    key = key if part.blocks is None else jax.random.fold_in(key, 1)
+    kept = jax.random.bernoulli(key, 1 - rate, shape)
     return jnp.where(kept, 1 / (1 - rate), 0.0)
 
 
-def _weigh(
-    static: Static, parts: list[Part], span: Span, query: Array, segments: Array | None
-) -> list[Array]:
-    """Masked scores of one block of queries with each part that it reaches."""
-    found = []
-    for part in parts:
-        keys = part.key[..., _range(part, span), :]
-        scores = score(f'bkgth,{part.letters}->bkgts', query, keys, static.scale)
-        found.append(jnp.where(_visible(static, part, span, segments), scores, MASKED))
-    return found
+def _scores(static: Static, part: Part, tile: Tile) -> Array:
+    scores = score(f'bkgth,{part.letters}->bkgts', tile.query, tile.key, static.scale)
+    return jnp.where(tile.visible, scores, MASKED)
 
 
-def _reached(parts: list[Part], span: Span) -> list[Part]:
-    return parts if span.far else parts[:1]
+def _gather(static: Static, part: Part, tile: Tile, dropout_key: Array | None) -> tuple:
+    """What the queries of a tile gather, and the logarithm of the sum of their weights."""
+    scores = _scores(static, part, tile)
+    normaliser = jax.nn.logsumexp(scores, axis=-1, keepdims=True)
+    weights = jnp.exp(scores - normaliser)
+    weights *= _keep(dropout_key, part, tile, static.rate, weights.shape)
+    weights = weights.astype(part.value.dtype)
+    equation = f'bkgts,{part.letters}->bkgth'
+    return jnp.einsum(equation, weights, tile.value, preferred_element_type=jnp.float32), normaliser
+
+
+def _pull(
+    static: Static, part: Part, tile: Tile, dropout_key: Array | None, above: tuple
+) -> tuple[Array, Array, Array]:
+    """Gradients of the queries, keys and values of a tile.
+
+    Args:
+        above: of its queries, the normaliser of all parts, the gradient of what they gather, and
+            the product of both.
+    """
+    normaliser, gradient, through = above
+    wide = functools.partial(jnp.einsum, preferred_element_type=jnp.float32)
+    weights = jnp.exp(_scores(static, part, tile) - normaliser)
+    keep = _keep(dropout_key, part, tile, static.rate, weights.shape)
+    used = (weights * keep).astype(part.value.dtype)
+    pull = wide(f'bkgth,{part.letters}->bkgts', gradient, tile.value) * keep
+    pull = (weights * (pull - through) * static.scale).astype(tile.query.dtype)
+    return (
+        wide(f'bkgts,{part.letters}->bkgth', pull, tile.key),
+        wide(f'bkgts,bkgth->{part.letters}', pull, tile.query),
+        wide(f'bkgts,bkgth->{part.letters}', used, gradient),
+    )
+
+
+def _tile(static: Static, part: Part, query: Array, place: Place, segments: Array | None) -> Tile:
+    take = jax.lax.dynamic_slice_in_dim
+    queries = place.first + jnp.arange(place.size)[:, None]
+    key, value = (take(x, place.start, place.reached, axis=-2) for x in (part.key, part.value))
+    if part.blocks is None:
+        keys = place.start - part.padding + jnp.arange(place.reached)[None]
+        visible = (near_visible(static.reach, queries, keys) & (keys >= 0))[None, None, None]
+    else:
+        pattern = pattern_of(static.reach)
+        blocks = jnp.asarray(part.blocks[..., : place.reached])[None, :, :, None]
+        visible = queries // pattern.block - blocks >= pattern.local
+    if segments is not None and part.segments is not None:
+        of_queries = take(segments, place.first, place.size, axis=1)[:, None, None, :, None]
+        of_keys = take(part.segments, place.start, place.reached, axis=-1)
+        of_keys = of_keys[:, None, None] if of_keys.ndim == 2 else of_keys
+        visible &= of_queries == of_keys[:, :, :, None]
+    return Tile(place.number, take(query, place.first, place.size, axis=3), key, value, visible)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -282,58 +261,53 @@ def _forward(
     segments: Array | None,
     dropout_key: Array | None,
 ) -> tuple[Array, tuple]:
-    parts = _parts(static, keys, values, segments)
+    whole = _whole(static, query)
+    rows = None if segments is None else _whole(static, segments, axis=1)
     outputs, normalisers = [], []
-    for block, span in enumerate(_spans(query.shape[3], static.reach)):
-        reached = _reached(parts, span)
-        scores = _weigh(static, reached, span, query[..., span.first : span.last, :], segments)
-        normaliser = functools.reduce(
-            jnp.logaddexp, [jax.nn.logsumexp(x, axis=-1, keepdims=True) for x in scores]
-        )
-        gathered = []
-        for number, (part, x) in enumerate(zip(reached, scores, strict=True)):
-            weights = jnp.exp(x - normaliser)
-            weights *= _keep(dropout_key, (block, number), static.rate, weights.shape)
-            weights = weights.astype(part.value.dtype)
-            own = part.value[..., _range(part, span), :]
-            gathered.append(jnp.einsum(f'bkgts,{part.letters}->bkgth', weights, own))
-        outputs.append(functools.reduce(jnp.add, gathered))
+    for part in _parts(static, keys, values, segments):
+
+        def visit(_: None, place: Place) -> tuple[None, tuple]:
+            tile = _tile(static, part, whole, place, rows)  # noqa: B023
+            return None, _gather(static, part, tile, dropout_key)  # noqa: B023
+
+        output, normaliser = walk(static.reach, part.blocks is None, query.shape[3], visit, None)[1]
+        outputs.append(output)
         normalisers.append(normaliser)
-    output = jnp.concatenate(outputs, axis=3)
-    return output, (query, keys, values, segments, dropout_key, output, normalisers)
+    normaliser = functools.reduce(jnp.logaddexp, normalisers)
+    shares = [jnp.exp(own - normaliser) * y for own, y in zip(normalisers, outputs, strict=True)]
+    output = functools.reduce(jnp.add, shares if len(shares) > 1 else outputs).astype(query.dtype)
+    return output, (query, keys, values, segments, dropout_key, output, normaliser)
 
 
 def _backward(static: Static, kept: tuple, gradient: Array) -> tuple:
-    query, keys, values, segments, dropout_key, output, normalisers = kept
-    parts = _parts(static, keys, values, segments)
-    wide = functools.partial(jnp.einsum, preferred_element_type=jnp.float32)
-    query_gradients = []
-    gradients = [tuple(jnp.zeros(x.shape, jnp.float32) for x in part[1:3]) for part in parts]
+    query, keys, values, segments, dropout_key, output, normaliser = kept
+    length = query.shape[3]
     through = (gradient.astype(jnp.float32) * output.astype(jnp.float32)).sum(axis=-1)[..., None]
-    for block, span in enumerate(_spans(query.shape[3], static.reach)):
-        rows = (..., slice(span.first, span.last), slice(None))
-        reached = _reached(parts, span)
-        scores = _weigh(static, reached, span, query[rows], segments)
-        pulls = []
-        for number, (part, x) in enumerate(zip(reached, scores, strict=True)):
-            reach = (..., _range(part, span), slice(None))
-            weights = jnp.exp(x - normalisers[block])
-            keep = _keep(dropout_key, (block, number), static.rate, weights.shape)
-            used = (weights * keep).astype(part.value.dtype)
-            pull = wide(f'bkgth,{part.letters}->bkgts', gradient[rows], part.value[reach]) * keep
-            pull = (weights * (pull - through[rows]) * static.scale).astype(query.dtype)
-            pulls.append(wide(f'bkgts,{part.letters}->bkgth', pull, part.key[reach]))
-            of_key = wide(f'bkgts,bkgth->{part.letters}', pull, query[rows])
-            of_value = wide(f'bkgts,bkgth->{part.letters}', used, gradient[rows])
-            of_keys, of_values = gradients[number]
-            gradients[number] = (of_keys.at[reach].add(of_key), of_values.at[reach].add(of_value))
-        query_gradients.append(functools.reduce(jnp.add, pulls))
-    narrow = [tuple(x.astype(query.dtype) for x in pair) for pair in gradients]
-    absent = (None,) * (len(keys) - len(parts))
+    above = [_whole(static, x) for x in (normaliser, gradient, through)]
+    whole = _whole(static, query)
+    rows = None if segments is None else _whole(static, segments, axis=1)
+    query_gradients, key_gradients, value_gradients = [], [], []
+    for part in _parts(static, keys, values, segments):
+
+        def visit(sums: tuple, place: Place) -> tuple[tuple, Array]:
+            tile = _tile(static, part, whole, place, rows)  # noqa: B023
+            take = functools.partial(jax.lax.dynamic_slice_in_dim, axis=3)
+            own = tuple(take(x, place.first, place.size) for x in above)
+            of_query, *pulls = _pull(static, part, tile, dropout_key, own)  # noqa: B023
+            return tuple(_added(x, y, place) for x, y in zip(sums, pulls, strict=True)), of_query
+
+        zeros = tuple(jnp.zeros(x.shape, jnp.float32) for x in (part.key, part.value))
+        sums, of_query = walk(static.reach, part.blocks is None, length, visit, zeros)
+        query_gradients.append(of_query)
+        end = part.padding + length if part.blocks is None else part.key.shape[-2]
+        own_key, own_value = (x[..., part.padding : end, :].astype(query.dtype) for x in sums)
+        key_gradients.append(own_key)
+        value_gradients.append(own_value)
+    absent = [None] * (len(keys) - len(key_gradients))
     return (
-        jnp.concatenate(query_gradients, axis=3).astype(query.dtype),
-        (*(of_key for of_key, _ in narrow), *absent),
-        (*(of_value for _, of_value in narrow), *absent),
+        functools.reduce(jnp.add, query_gradients).astype(query.dtype),
+        (*key_gradients, *absent),
+        (*value_gradients, *absent),
         None,
         None,
     )
@@ -342,6 +316,15 @@ def _backward(static: Static, kept: tuple, gradient: Array) -> tuple:
 _blocked.defvjp(_forward, _backward)
 
 
-def _sparsity(static: Static) -> Sparsity:
-    assert static.reach.sparsity is not None
-    return static.reach.sparsity
+def _added(sums: Array, pull: Array, place: Place) -> Array:
+    """`sums` with the gradient of the keys, or values, of one tile in their places."""
+    old = jax.lax.dynamic_slice_in_dim(sums, place.start, place.reached, axis=-2)
+    return jax.lax.dynamic_update_slice_in_dim(sums, old + pull, place.start, axis=-2)
+
+
+def _whole(static: Static, x: Array, axis: int = 3) -> Array:
+    """`x` with zeros after it, so that it is whole blocks of a band."""
+    if not is_band(static.reach):
+        return x
+    block, _ = band(static.reach)
+    return _padded(x, axis, 0, -(-x.shape[axis] // block) * block)

@@ -16,8 +16,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from phijax.models import sparsity
-from phijax.models.blocked import MASKED, Mask, attend, group, near_visible, score
+from phijax.models.blocked import MASKED, Mask, attend, group, score
 from phijax.models.configs import Config, Reach, Sparsity
+from phijax.models.tiles import near_visible
 
 Store = dict[str, Array]
 
@@ -92,7 +93,10 @@ def store_shapes(config: Config, reach: Reach, length: int) -> dict[str, tuple[i
     shapes: dict[str, tuple[int, ...]] = {'key': (near, *features), 'value': (near, *features)}
     if reach.sparsity and sparsity.far_blocks(reach.sparsity, length):
         residues = sparsity.residues(reach.sparsity, config.num_heads, config.num_kv_heads)
-        rows = (sparsity.far_blocks(reach.sparsity, length), sparsity.ranks(residues).max() + 1)
+        rows = (
+            sparsity.far_blocks(reach.sparsity, length),
+            1 + int(sparsity.ranks(residues).max()),
+        )
         far = (math.prod(rows) * reach.sparsity.block, *features)
         shapes |= {'far_key': far, 'far_value': far}
     return shapes

@@ -159,7 +159,7 @@ def for_platform(config: models.Config, mesh: jax.sharding.Mesh) -> models.Confi
     platform = mesh.devices.flat[0].platform
     if platform == 'tpu' and config.dtype == 'float16':
         config = dataclasses.replace(config, dtype='bfloat16')
-    if platform != 'cpu' and not config.unroll:
+    if platform == 'tpu' and not config.unroll:
         config = dataclasses.replace(config, unroll=1)
     flash = platform == 'gpu' and config.dtype != 'float32' and not config.attention_dropout
     return dataclasses.replace(config, attention='cudnn') if flash else config

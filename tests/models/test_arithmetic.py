@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import pytest
 
 from phijax import models
-from phijax.models import arithmetic
-from phijax.models.blocked import computed_pairs
+from phijax.models import arithmetic, tiles
 from phijax.models.configs import Reach
+from phijax.models.tiles import computed_pairs
 
 # Wide heads keep the work that is not a product small; three blocks of queries, one short.
 TINY = {
@@ -59,6 +59,10 @@ def _measured(config, program):
         ('phi1', 1_418_270_720),
         ('phi1_5', 1_418_270_720),
         ('phi2', 2_779_683_840),
+        ('phi3_mini', 3_821_079_552),
+        ('phi3_mini_128k', 3_821_079_552),
+        ('phi3_medium', 13_960_238_080),
+        ('phi3_small', 7_392_272_384),
     ],
 )
 def test_published_models_have_their_number_of_parameters(name, count):
@@ -105,6 +109,48 @@ def test_executed_flops_are_those_xla_counts_in_an_unrolled_gradient():
     config = _tiny(num_layers=2, unroll=2, embed_dim=2048)
     expected = arithmetic.executed_flops(config, BATCH, LENGTH)
     assert _measured(config, _gradient) == pytest.approx(expected, rel=0.02)
+
+
+SPARSE = {'block': 16, 'local_blocks': 2, 'stride': 4, 'dense_every': 2, 'dummy_tokens': ()}
+
+
+def _sparse(**overrides):
+    config = TINY | SPARSE | {'num_layers': 2, 'unroll': 2} | overrides
+    return models.config('phi3_small', **config)
+
+
+@pytest.mark.parametrize('homogeneous', [False, True])
+def test_skipped_blocks_cost_nothing(monkeypatch, homogeneous):
+    """A sparse layer runs the operations of the keys that it looks at, by XLA's own count."""
+    monkeypatch.setattr(tiles, 'BLOCK', 32)
+    config = _sparse(homogeneous=homogeneous)
+    expected = arithmetic.executed_flops(config, BATCH, LENGTH, training=False)
+    assert _measured(config, _forward) == pytest.approx(expected, rel=0.02)
+    dense = arithmetic.executed_flops(_sparse(local_blocks=99), BATCH, LENGTH, training=False)
+    assert expected < 0.96 * dense
+
+
+def test_a_window_costs_its_keys(monkeypatch):
+    monkeypatch.setattr(tiles, 'BLOCK', 32)
+    config = models.config('phi3_mini', **TINY | {'num_layers': 2}, window=33, unroll=2)
+    expected = arithmetic.executed_flops(config, BATCH, LENGTH, training=False)
+    assert _measured(config, _forward) == pytest.approx(expected, rel=0.02)
+
+
+def test_what_sparse_attention_saves():
+    """The shares of phi-3-small: scores of a sparse layer, and bytes of the cache of the model."""
+    config, homogeneous = (models.config('phi3_small', homogeneous=h) for h in (False, True))
+    sparse, dense = config.pattern
+    for length, scores, cache, least in (
+        (8192, 0.324, 100 / 128, 79 / 128),
+        (131072, 0.139, 0.752, 0.566),
+    ):
+        share = tiles.visible_pairs(length, sparse) / tiles.visible_pairs(length, dense)
+        assert share == pytest.approx(scores, abs=1e-3)
+        whole = 2 * 32 * 8 * 128 * 4 * length + 5
+        assert arithmetic.cache_bytes(config, 1, length) / whole == pytest.approx(cache, abs=1e-3)
+        found = arithmetic.cache_bytes(homogeneous, 1, length) / whole
+        assert found == pytest.approx(least, abs=1e-3)
 
 
 @pytest.mark.parametrize('remat', ['none', 'dots', 'full'])

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from phijax.models import blocked, sparsity
+from phijax.models import sparsity, tiles
 from phijax.models.blocked import Mask, attend
 from phijax.models.configs import Reach, Sparsity
 from tests.models import reference_phi3_small, tiny
@@ -82,7 +82,7 @@ def assert_all_near(ours, theirs, tolerance=2e-5):
     ],
 )
 def test_values_and_gradients(monkeypatch, length, window, heads, segmented):
-    monkeypatch.setattr(blocked, 'BLOCK', 8)
+    monkeypatch.setattr(tiles, 'BLOCK', 8)
     query, key, value, along = draw(length, heads)
     mask = Mask(segments=documents(length) if segmented else None, reach=Reach(window=window))
     theirs = both(functools.partial(plain, mask=mask), query, key, value, along)
@@ -94,7 +94,7 @@ def test_values_and_gradients(monkeypatch, length, window, heads, segmented):
 
 
 def test_blocks_of_their_real_size():
-    length = 2 * blocked.BLOCK + 3
+    length = 2 * tiles.BLOCK + 3
     query, key, value, along = draw(length, (2, 1, 4))
     mask = Mask(segments=documents(length))
     assert_all_near(
@@ -107,20 +107,20 @@ def test_blocks_of_their_real_size():
     ('length', 'block'), [(1, 64), (64, 64), (65, 64), (1024, 64), (1025, 65), (2048, 128)]
 )
 def test_blocks_grow_with_long_rows(length, block):
-    assert blocked.block_length(length, Reach()) == block
-    spans = blocked._spans(length, Reach())
-    assert spans[0][:2] == (0, min(block, length))
+    assert tiles.block_length(length) == block
+    spans = tiles.spans(length)
+    assert spans[0] == (0, min(block, length))
     assert spans[-1][1] == length
     assert [span[0] for span in spans[1:]] == [span[1] for span in spans[:-1]]
     assert len(spans) <= 16
 
 
 def test_hidden_scores_are_never_computed():
-    query, key, value, _ = draw(3 * blocked.BLOCK, (1, 1, 8))
+    query, key, value, _ = draw(3 * tiles.BLOCK, (1, 1, 8))
     text = str(jax.make_jaxpr(functools.partial(attend, mask=Mask()))(query, key, value))
     for blocks in (1, 2, 3):
-        assert f'{blocked.BLOCK},{blocks * blocked.BLOCK}]' in text
-    assert f'{3 * blocked.BLOCK},{3 * blocked.BLOCK}]' not in text
+        assert f'{tiles.BLOCK},{blocks * tiles.BLOCK}]' in text
+    assert f'{3 * tiles.BLOCK},{3 * tiles.BLOCK}]' not in text
 
 
 @functools.cache
@@ -143,7 +143,7 @@ def kept(key, rate, shape=(2, 32, 6, 3)):
 
 
 def test_dropout_of_weights(monkeypatch):
-    monkeypatch.setattr(blocked, 'BLOCK', 16)
+    monkeypatch.setattr(tiles, 'BLOCK', 16)
     keep = kept(tiny.key(0), 0.25)
     seen = np.tril(np.ones((32, 32), bool))
     assert not keep[:, :, ~seen].any()
@@ -164,7 +164,7 @@ def test_dropout_of_weights(monkeypatch):
 
 
 def test_gradients_with_dropout(monkeypatch):
-    monkeypatch.setattr(blocked, 'BLOCK', 16)
+    monkeypatch.setattr(tiles, 'BLOCK', 16)
     query, key, value, along = draw(32)
     random = tiny.key(3)
     keep = jnp.asarray(kept(random, 0.25))
@@ -225,7 +225,7 @@ def test_scores_beyond_half_precision_stay_finite():
     ],
 )
 def test_a_sparse_pattern(monkeypatch, heads, pattern, segmented):
-    monkeypatch.setattr(blocked, 'BLOCK', 7)
+    monkeypatch.setattr(tiles, 'BLOCK', 7)
     length = 53
     query, key, value, along = draw(length, heads)
     reach = Reach(sparsity=pattern)
@@ -235,7 +235,7 @@ def test_a_sparse_pattern(monkeypatch, heads, pattern, segmented):
         both(functools.partial(plain, mask=mask), query, key, value, along),
     )
     visible = dense(pattern, heads[0], length).sum()
-    computed = heads[0] * blocked.computed_pairs(length, reach)
+    computed = heads[0] * tiles.computed_pairs(length, reach)
     assert visible <= computed < 0.9 * heads[0] * length**2
 
 
@@ -262,7 +262,7 @@ def test_visible_pairs(length):
     query = np.arange(length)[:, None] - np.arange(length)[None]
     for window in (None, 1, 7, 200):
         expected = ((query >= 0) & (query < (window or length))).sum()
-        assert blocked.visible_pairs(length, Reach(window=window)) == expected
+        assert tiles.visible_pairs(length, Reach(window=window)) == expected
     pattern = Sparsity(block=4, local=3, stride=4)
     expected = dense(pattern, 4, length).sum() / 4
-    assert blocked.visible_pairs(length, Reach(sparsity=pattern)) == pytest.approx(expected, abs=9)
+    assert tiles.visible_pairs(length, Reach(sparsity=pattern)) == pytest.approx(expected, abs=9)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from phijax import models
-from phijax.models import blocked
+from phijax.models import tiles
 from tests.models import tiny
 
 PARAMETERS = {
@@ -150,7 +150,7 @@ def _influence(config, params, tokens, **rest):
 
 
 def test_no_position_sees_a_later_one(monkeypatch):
-    monkeypatch.setattr(blocked, 'BLOCK', 8)
+    monkeypatch.setattr(tiles, 'BLOCK', 8)
     params, tokens = tiny.randomised(CONFIG), jnp.arange(20)[None]
     influence = _influence(CONFIG, params, tokens)
     seen = np.tril(np.ones((20, 20), bool))
@@ -159,7 +159,7 @@ def test_no_position_sees_a_later_one(monkeypatch):
 
 
 def test_no_document_sees_another(monkeypatch):
-    monkeypatch.setattr(blocked, 'BLOCK', 8)
+    monkeypatch.setattr(tiles, 'BLOCK', 8)
     params, tokens = tiny.randomised(CONFIG), jnp.arange(20)[None]
     segments = jnp.asarray([[1] * 3 + [2] * 10 + [3] * 7])
     influence = _influence(CONFIG, params, tokens, segments=segments)
@@ -169,7 +169,7 @@ def test_no_document_sees_another(monkeypatch):
 
 
 def test_packed_documents_are_what_they_are_alone():
-    lengths = (7, blocked.BLOCK + 5, 3)
+    lengths = (7, tiles.BLOCK + 5, 3)
     params = tiny.randomised(CONFIG)
     alone = [tiny.tokens(CONFIG, 1, length, seed=length) for length in lengths]
     packed = tiny.forward(CONFIG)(

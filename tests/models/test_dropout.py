@@ -9,7 +9,8 @@ from flax import nnx
 from phijax import models
 from phijax.models import phi, rotary
 from phijax.models.attention import Inputs
-from phijax.models.blocked import BLOCK, Mask
+from phijax.models.blocked import Mask
+from phijax.models.tiles import BLOCK
 from tests.models import tiny
 
 RATE = 0.25

@@ -310,10 +310,10 @@ def test_platform_changes_the_run_and_not_its_config(
         ('cpu', {'dtype': 'float16'}, {}),
         ('tpu', {'dtype': 'float16'}, {'dtype': 'bfloat16', 'unroll': 1}),
         ('tpu', {'dtype': 'float32', 'unroll': 2}, {}),
-        ('gpu', {'dtype': 'bfloat16'}, {'attention': 'cudnn', 'unroll': 1}),
-        ('gpu', {'dtype': 'float16'}, {'attention': 'cudnn', 'unroll': 1}),
-        ('gpu', {'dtype': 'float32'}, {'unroll': 1}),
-        ('gpu', {'dtype': 'bfloat16', 'attention_dropout': 0.1}, {'unroll': 1}),
+        ('gpu', {'dtype': 'bfloat16'}, {'attention': 'cudnn'}),
+        ('gpu', {'dtype': 'float16'}, {'attention': 'cudnn'}),
+        ('gpu', {'dtype': 'float32'}, {}),
+        ('gpu', {'dtype': 'bfloat16', 'attention_dropout': 0.1}, {}),
     ],
 )
 def test_model_has_what_its_hardware_is_best_at(
