@@ -137,12 +137,18 @@ def plot_losses(
         losses += _loss_curves(name if len(runs) > 1 else '', run, colour)
         bits += _bits_curves(name if len(runs) > 1 else '', run, colour)
         rates.append(_curve('', _of_kind(run, 'train'), 'learning_rate', colour))
-    panels = [Panel('loss (nats per token)', losses, 2.0)]
+    panels = [Panel(f'loss (nats per {_term(runs)})', losses, 2.0)]
     if bits:
         levels = enumerate((baselines or {}).items(), start=len(runs) + 1)
         bits += [Curve(f'{n} {v:.2f}', (), (v,), colour, 'level') for colour, (n, v) in levels]
         panels.append(Panel('held-out\nbits per byte', bits, 1.3))
     return plot(path, [*panels, Panel('learning rate', rates, 0.8)], title=title, xlabel='step')
+
+
+def _term(runs: Mapping[str, Sequence[Record]]) -> str:
+    """What the losses are means over."""
+    pairs = any('accuracy' in record for run in runs.values() for record in run)
+    return 'pair' if pairs else 'token'
 
 
 def _loss_curves(name: str, run: Sequence[Record], colour: int) -> list[Curve]:

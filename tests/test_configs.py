@@ -3,6 +3,7 @@
 import json
 import math
 import pathlib
+import re
 import runpy
 from typing import Any
 
@@ -36,6 +37,8 @@ PARAMETERS = {
     'phi1_5_web_only': 1_418_270_720,
     'phi2': 2_779_683_840,
     'phi3_mini': 3_821_079_552,
+    'phi3_mini_sft': 3_821_079_552,
+    'phi3_mini_dpo': 3_821_079_552,
     'phi3_small': 7_392_272_384,
     'phi3_medium': 13_960_238_080,
 }
@@ -68,6 +71,8 @@ SIZES = {
     'checkpoints.keep_every',
     'checkpoints.select',
 }
+# Post-training starts from a trained model, and its small variant from fresh parameters.
+POST_TRAINING = {'phi3_mini_sft': 'chat', 'phi3_mini_dpo': 'preference'}
 PHI1 = {
     'num_steps': 36_000,
     'batch_size': 1024,
@@ -138,6 +143,22 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         'model.attention_dropout': 0.0,
     },
     'phi3_mini': PHI3 | {'num_steps': 393_390},  # half of 3.3T tokens
+    'phi3_mini_sft': PHI3
+    | {
+        'objective.kind': 'chat',
+        'data.attention': 'document',
+        'init_from': 'runs/phi3_mini',
+    },
+    'phi3_mini_dpo': PHI3
+    | {
+        'objective.kind': 'preference',
+        'objective.beta': 0.1,
+        'batch_size': 64,
+        'optimizer.peak_rate': 1e-6,
+        'optimizer.warmup_steps': 150,
+        'data.attention': 'document',
+        'init_from': 'runs/phi3_mini_sft',
+    },
     'phi3_medium': PHI3 | {'num_steps': 572_204},  # half of 4.8T tokens
     'phi3_small': PHI3
     | {'num_steps': 572_204, 'data.length': 8192, 'model.window': None, 'model.stride': 8},
@@ -168,15 +189,21 @@ def flat(run: recipe.Recipe) -> dict[str, Any]:
 
 
 @pytest.fixture(scope='module')
-def tokens(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """Tokens of every source that a small variant names, made as those variants say."""
-    prepare: dict[str, Any] = {}
+def tokens(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pathlib.Path]:
+    """Tokens of every source that a small variant names, made as those variants say.
+
+    By the kind of the objective: each sees all sources of its kind.
+    """
+    prepare: dict[str, dict[str, Any]] = {}
     for name in RECIPES:
         own = command.plain(load(name, 'smoke'))['data']['prepare']
-        prepare = own | prepare | {'sources': own['sources'] | prepare.get('sources', {})}
+        seen = prepare.get(POST_TRAINING.get(name, 'pretraining'), {})
+        own = own | seen | {'sources': own['sources'] | seen.get('sources', {})}
+        prepare[POST_TRAINING.get(name, 'pretraining')] = own
     directory = tmp_path_factory.mktemp('data')
-    tokenize.run(tokenize.from_dict(prepare | {'vocab_size': 1024}), directory)
-    return directory
+    for kind, own in prepare.items():
+        tokenize.run(tokenize.from_dict(own | {'vocab_size': 1024}), directory / kind)
+    return {kind: directory / kind for kind in prepare}
 
 
 def test_every_recipe_is_held_by_these_tables() -> None:
@@ -194,7 +221,7 @@ def test_full_recipe_is_built(name: str) -> None:
     assert count == PARAMETERS.get(name, arithmetic.count_parameters(run.model))
     assert moments - 2 * count == len([x for x in jax.tree.leaves(state.opt_state) if not x.shape])
     if name in PARAMETERS:
-        published = models.config('phi1' if name == 'phi1_finetune' else name.partition('_web')[0])
+        published = models.config(re.sub('_(finetune|web|web_only|sft|dpo)$', '', name))
         assert run.model.sizes == published.sizes
         assert run.num_microbatches((1, 8, 1)) > 1
 
@@ -222,10 +249,15 @@ def test_phases_follow_each_other(name: str) -> None:
 def test_small_variant_differs_in_sizes_only(name: str) -> None:
     full, small = flat(make(name)), flat(make(name, 'smoke'))
     changed = {key for key in full | small if full.get(key) != small.get(key)}
-    assert changed <= SIZES
+    assert changed <= SIZES | ({'optimizer.peak_rate'} if name in POST_TRAINING else set())
     assert 'num_steps' in changed
     assert small['init_from'] == small['data.directory'] == ''
-    assert all(source['kind'] == 'stdlib' for source in small['data.prepare']['sources'].values())
+    kinds = {source['kind'] for source in small['data.prepare']['sources'].values()}
+    assert kinds == {
+        {'chat': 'stdlib_chat', 'preference': 'stdlib_preference'}.get(
+            POST_TRAINING.get(name, ''), 'stdlib'
+        )
+    }
 
 
 def test_derived_values_follow_an_override() -> None:
@@ -250,6 +282,16 @@ def test_full_recipe_says_how_its_data_are_made(name: str) -> None:
 @pytest.mark.parametrize('name', DATA)
 def test_data_config_is_taken(name: str) -> None:
     assert tokenize.from_dict(command.plain(load(name))).sources
+
+
+@pytest.mark.parametrize('name', POST_TRAINING)
+def test_post_training_has_data_of_its_form(name: str) -> None:
+    run = make(name)
+    for variant in ('', 'smoke_'):
+        kind = '' if run.objective.form == 'chat' else 'preferences'
+        config = load('tokenize/chats', (variant + kind).rstrip('_'))
+        sources = tokenize.from_dict(command.plain(config)).sources.values()
+        assert {source.form for source in sources} == {run.objective.form} == {POST_TRAINING[name]}
 
 
 def test_every_growth_is_held_by_the_table() -> None:
@@ -288,8 +330,12 @@ def test_unknown_variant_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize('name', RECIPES)
-def test_small_variant_trains(name: str, tokens: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    shorter = {'num_steps': 3, 'prompts': (), 'data.directory': str(tokens), 'data.prepare': {}}
+def test_small_variant_trains(
+    name: str, tokens: dict[str, pathlib.Path], tmp_path: pathlib.Path
+) -> None:
+    kind = POST_TRAINING.get(name, 'pretraining')
+    directory = str(tokens[kind])
+    shorter = {'num_steps': 3, 'prompts': (), 'data.directory': directory, 'data.prepare': {}}
     shorter |= {'checkpoints.every': 1, 'checkpoints.keep_every': 1, 'evaluate_every': 1}
     shorter |= {'evaluate_rows': 8}
     run = make(name, 'smoke', **shorter)
@@ -297,7 +343,8 @@ def test_small_variant_trains(name: str, tokens: pathlib.Path, tmp_path: pathlib
     lines = [json.loads(line) for line in (tmp_path / 'metrics.jsonl').read_text().splitlines()]
     losses = [line['loss'] for line in lines if line['kind'] == 'train']
     assert len(losses) == 3
-    assert losses[0] == pytest.approx(math.log(run.model.vocab_size), rel=0.02)
+    choices = 2 if kind == 'preference' else run.model.vocab_size
+    assert losses[0] == pytest.approx(math.log(choices), rel=0.02)
     assert all(math.isfinite(loss) for loss in losses)
     selected = json.loads((tmp_path / 'selected.json').read_text())['step']
     assert (tmp_path / 'checkpoints' / f'{selected:08}' / 'manifest.json').exists()

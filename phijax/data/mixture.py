@@ -17,6 +17,7 @@ from fractions import Fraction
 import grain
 import numpy as np
 
+from phijax.data import conversations
 from phijax.data.packing import Row, Windows, manifest
 from phijax.errors import InputError
 
@@ -32,6 +33,7 @@ def stream(
     length: int,
     batch_size: int,
     seed: int,
+    form: str = 'text',
     start: int = 0,
     process_index: int = 0,
     process_count: int = 1,
@@ -50,13 +52,17 @@ def stream(
     Raises:
         MissingDataError: if the directory has no manifest.
         InputError: if a weight is unknown, negative or not a number, all are 0, a source with a
-            weight has less than one window, or the batch does not divide by the processes.
+            weight has less than one window or not the form, or the batch does not divide by the
+            processes.
     """
     _check_rows(batch_size, start, process_index, process_count)
-    shares = _shares(weights, manifest(directory)['sources'])
+    stated = manifest(directory)['sources']
+    shares = _shares(weights, stated)
     rows = _Rows(schedule(list(shares.values())), batch_size, process_index, process_count)
     sources = [
-        grain.MapDataset.source(_training(directory, name, length)).shuffle(_seed(seed, name))
+        grain.MapDataset.source(
+            _training(directory, name, length, conversations.reader(form, stated[name], name))
+        ).shuffle(_seed(seed, name))
         for name in shares
     ]
     mixed = grain.MapDataset.select_from_datasets(sources, rows)
@@ -69,6 +75,7 @@ def heldout(
     *,
     length: int,
     batch_size: int,
+    form: str = 'text',
     max_rows: int | None = None,
 ) -> Iterator[Row]:
     """The held-out windows of a source in order, once; the last batch is padded with segments 0.
@@ -79,7 +86,9 @@ def heldout(
     """
     if batch_size < 1:
         raise InputError(f'batch_size is {batch_size}; it must be 1 or more.')
-    windows = Windows(directory, source, 'heldout', length)
+    stated = manifest(directory)['sources']
+    read = conversations.reader(form, stated[source], source) if source in stated else Windows
+    windows = read(directory, source, 'heldout', length)
     count = len(windows) if max_rows is None else min(max_rows, len(windows))
     return (
         _padded([windows[i] for i in range(first, min(first + batch_size, count))], batch_size)
@@ -184,9 +193,11 @@ def _fraction(weight: float) -> Fraction:
     return nearest if float(nearest) == float(weight) else Fraction(weight)
 
 
-def _training(directory: str | os.PathLike[str], source: str, length: int) -> Windows:
-    windows = Windows(directory, source, 'train', length)
-    if windows.tokens <= length:
+def _training(
+    directory: str | os.PathLike[str], source: str, length: int, read: type[Windows]
+) -> Windows:
+    windows = read(directory, source, 'train', length)
+    if windows.tokens <= length and not isinstance(windows, conversations.Conversations):
         raise InputError(
             f'{directory}: {source}/train has {windows.tokens} tokens; one window of length '
             f'{length} needs {length + 1}. Shorten the length or add documents.'
@@ -201,7 +212,8 @@ def _seed(seed: int, source: str) -> int:
 
 def _padded(rows: Sequence[Row], batch_size: int) -> Row:
     missing = batch_size - len(rows)
+    stacked = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
     return {
-        name: np.pad(np.stack([row[name] for row in rows]), ((0, missing), (0, 0)))
-        for name in rows[0]
+        name: np.pad(value, ((0, missing), *[(0, 0)] * (value.ndim - 1)))
+        for name, value in stacked.items()
     }

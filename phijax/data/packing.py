@@ -112,10 +112,15 @@ class Windows:
         """
         if not 0 <= index < len(self):
             raise IndexError(f'window {index} of {len(self)}')
+        start = index * self.length
+        return self._row(index, start, min(start + self.length + 1, self.tokens))
+
+    def _row(self, index: int, start: int, stop: int) -> Row:
+        """The tokens from `start` to `stop` of the split as a row, padded with zeros."""
         row = np.zeros((len(FIELDS), self.length + 1), np.int32)
         begins = []
         filled = 0
-        for shard, low, high in self._spans(index * self.length):
+        for shard, low, high in self._spans(start, stop):
             size = high - low
             row[0, filled : filled + size] = self._map(shard, '.tokens', self._dtype)[low:high]
             begins += [filled, *(end - low + filled for end in self._ends(shard, low, high))]
@@ -126,9 +131,8 @@ class Windows:
             row[2, first:last] = self._count[: last - first]
         return dict(zip(FIELDS, row, strict=True))
 
-    def _spans(self, start: int) -> Iterator[tuple[int, int, int]]:
+    def _spans(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
         """The pieces of shards that a window is made of: the shard, and from where to where."""
-        stop = min(start + self.length + 1, self.tokens)
         shard = bisect.bisect_right(self._starts, start) - 1
         while start < stop:
             base, end = self._starts[shard], min(stop, self._starts[shard + 1])

@@ -4,14 +4,13 @@ import dataclasses
 import json
 import math
 import pathlib
-from typing import Any
 
 import jax
 import numpy as np
 
 from phijax import checkpoint, generate, report
-from phijax.data import packing, tokenizer
-from phijax.train.recipe import Recipe, to_dict
+from phijax.data import chat, packing, tokenizer
+from phijax.train.recipe import to_dict
 from phijax.train.run import Run
 
 SAMPLE_TOKENS = 128
@@ -66,7 +65,7 @@ def _report(run: Run, workdir: pathlib.Path) -> None:
     if not any(record['kind'] == 'train' for record in report.records(metrics_path)):
         run.writer.warn(f'{metrics_path} has lost the steps of this run: there is no report of it')
         return
-    samples = _samples(recipe, run.state.params, workdir)
+    samples = _samples(run, workdir)
     for sample in samples:
         run.writer.note(sample['prompt'] + sample['completion'])
     with (workdir / 'samples.jsonl').open('w') as file:
@@ -89,21 +88,44 @@ def _report(run: Run, workdir: pathlib.Path) -> None:
     )
 
 
-def _samples(recipe: Recipe, params: Any, workdir: pathlib.Path) -> list[dict[str, str]]:
+def _samples(run: Run, workdir: pathlib.Path) -> list[dict[str, str]]:
+    """What the model writes after each prompt, or answers to it where it learned from chats."""
+    recipe = run.recipe
     if not recipe.prompts:
         return []
     model = dataclasses.replace(recipe.model, attention='blocked')
-    completions = generate.complete(
+    codec = tokenizer.load(workdir / 'tokenizer')
+    format_name = _chat_format(run)
+    encoded = [_prompt(prompt, format_name, codec) for prompt in recipe.prompts]
+    completions = generate.generate(
         model,
-        params,
-        tokenizer.load(workdir / 'tokenizer'),
-        list(recipe.prompts),
+        run.state.params,
+        encoded,
         max_new_tokens=min(SAMPLE_TOKENS, recipe.data.length // 2),
         temperature=SAMPLE_TEMPERATURE,
         seed=recipe.seed,
+        end_of_text=chat.ends(format_name, codec)[0] if format_name else codec.end_of_text,
+        vocab_size=codec.vocab_size,
     )
-    pairs = zip(recipe.prompts, completions, strict=True)
-    return [{'prompt': prompt, 'completion': completion} for prompt, completion in pairs]
+    gap = '\n' if format_name else ''
+    return [
+        {'prompt': prompt + gap, 'completion': codec.decode(ids)}
+        for prompt, ids in zip(recipe.prompts, completions, strict=True)
+    ]
+
+
+def _prompt(text: str, format_name: str, codec: tokenizer.Tokenizer) -> list[int]:
+    if not format_name:
+        return codec.encode(text) or [codec.end_of_text]
+    return chat.generation_prompt(format_name, [{'role': 'user', 'content': text}], codec)
+
+
+def _chat_format(run: Run) -> str:
+    """The chat format that the run learned; empty where it learned from text."""
+    sources = packing.manifest(run.directory)['sources']
+    used = [sources[name] for name in run.recipe.data.weights or sources]
+    formats = [source.get('format', '') for source in used]
+    return '' if run.recipe.objective.form == 'text' else max(formats)
 
 
 def _evaluations(run: Run) -> dict[str, dict[str, float]]:
@@ -113,7 +135,9 @@ def _evaluations(run: Run) -> dict[str, dict[str, float]]:
         if name.startswith('bits_per_byte/'):
             source = name.removeprefix('bits_per_byte/')
             text = _heldout_text(run.directory, source)
-            others = report.compression_baselines(text) if text else {}
+            # A chat's bits are of the answers only, which no compressor here sees alone.
+            alike = text and run.recipe.objective.form == 'text'
+            others = report.compression_baselines(text) if alike else {}
             evaluations[source] = {'phijax': bits} | others
     return evaluations
 

@@ -5,7 +5,7 @@ import pathlib
 from typing import Any
 
 from phijax import models
-from phijax.data import packing
+from phijax.data import conversations, packing
 from phijax.errors import InputError
 from phijax.train.recipe import Recipe, to_dict
 
@@ -48,7 +48,7 @@ def check_data(recipe: Recipe, manifest: dict[str, Any]) -> None:
 
     Raises:
         InputError: the model's vocabulary is smaller than the tokenizer's, or a source is unknown
-            or has less than a row of tokens.
+            or has less than a row of tokens, or not the form of the objective.
     """
     _check_vocabulary(recipe, manifest['tokenizer']['vocab_size'])
     sources = manifest['sources']
@@ -58,13 +58,7 @@ def check_data(recipe: Recipe, manifest: dict[str, Any]) -> None:
             f'data.weights names {", ".join(unknown)}; the data have {", ".join(sorted(sources))}'
         )
     for name in recipe.data.weights or sources:
-        tokens = sources[name]['splits']['train']['tokens']
-        if tokens <= recipe.data.length:
-            raise InputError(
-                f'the training split of {name} has {tokens} tokens, and data.length='
-                f'{recipe.data.length} needs more than that: add documents, shorten the rows, or '
-                'give weights to other sources in data.weights'
-            )
+        _check_source(recipe, name, sources[name])
 
 
 def check_start(recipe: Recipe, config: models.Config) -> None:
@@ -91,6 +85,21 @@ def weights(recipe: Recipe, manifest: dict[str, Any]) -> dict[str, float]:
     }
     # To 4 decimals, which keeps the schedule of the rows short.
     return {name: max(1e-4, round(t / sum(tokens.values()), 4)) for name, t in tokens.items()}
+
+
+def _check_source(recipe: Recipe, name: str, source: dict[str, Any]) -> None:
+    """Returns when rows can be made of a source: windows, or whole conversations."""
+    length, splits = recipe.data.length, source['splits']
+    read = conversations.reader(recipe.objective.form, source, name)
+    if issubclass(read, conversations.Conversations):
+        for split in splits.values():
+            conversations.check_prompt(split, length)
+    elif splits['train']['tokens'] <= length:
+        raise InputError(
+            f'the training split of {name} has {splits["train"]["tokens"]} tokens, and '
+            f'data.length={length} needs more than that: add documents, shorten the rows, or '
+            'give weights to other sources in data.weights'
+        )
 
 
 def write_config(recipe: Recipe, workdir: pathlib.Path) -> None:
@@ -135,12 +144,12 @@ def _check_workdir(recipe: Recipe, workdir: pathlib.Path) -> None:
     if not path.exists() or not any((workdir / 'checkpoints').glob('*/manifest.json')):
         return
     before, now = _read_config(path), json.loads(json.dumps(to_dict(recipe)))
-    fixed = ('model', 'data', 'seed', 'batch_size')
+    fixed = ('model', 'data', 'seed', 'batch_size', 'objective')
     free = ('model.remat', 'model.unroll', 'model.attention', 'data.directory', 'data.made_by')
     changed = [
         f'{name}: {old} -> {new}'
         for name in fixed
-        for name, old, new in differences(name, before.get(name), now[name])
+        for name, old, new in differences(name, before.get(name), now.get(name))
         if name not in free
     ]
     if changed:
@@ -186,9 +195,16 @@ def _data_missing(recipe: Recipe, directory: pathlib.Path) -> str:
 def _start_missing(recipe: Recipe) -> str:
     return (
         f'init_from={recipe.init_from} is not there. Make it with\n'
-        f'  python -m phijax.train --config=configs/phi1.py --workdir={recipe.init_from}\n'
+        f'  python -m phijax.train --config={_made_by(recipe.init_from)} '
+        f'--workdir={recipe.init_from}\n'
         'or give a workdir or a Hugging Face directory: --config.init_from=DIRECTORY'
     )
+
+
+def _made_by(start: str) -> str:
+    """The config that makes a start: that of its name if there is one."""
+    own = pathlib.Path('configs') / f'{pathlib.Path(start).name}.py'
+    return str(own) if own.exists() else 'configs/phi1.py'
 
 
 def _smoke(recipe: Recipe) -> str:

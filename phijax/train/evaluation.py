@@ -8,17 +8,18 @@ from typing import Any
 import jax
 import numpy as np
 
-from phijax.data import mixture, packing
+from phijax.data import conversations, mixture, packing
+from phijax.train import losses
 from phijax.train.losses import Batch
 from phijax.train.recipe import Recipe
 
-Evaluate = Callable[[Any, Batch], tuple[jax.Array, jax.Array]]
+Evaluate = Callable[[Any, Batch], tuple[jax.Array, ...]]
 
 
 def heldout(
     recipe: Recipe,
     directory: pathlib.Path,
-    params: Any,
+    weights: Any,
     evaluate: Evaluate,
     place: Callable[[dict[str, np.ndarray]], Batch],
     rows: int,
@@ -27,33 +28,55 @@ def heldout(
     """Loss in nats per token and bits per byte of the text, over all sources and for each.
 
     Bits per byte compare models across tokenizers: the sum of the loss in bits over the UTF-8
-    bytes of the documents; the text's share is counted when only some rows are evaluated.
+    bytes of the documents; the text's share is counted when only some rows are evaluated. In a
+    chat both are of what the assistant says. A preference has a loss per pair, and its measures
+    instead of bits. Sources that have not the objective's form are left out.
 
     Args:
+        weights: what `step.weights` gives.
         place: puts a process's part of a batch onto the mesh.
         rows: rows per batch, over all processes.
         check: called between batches; it may raise to end the evaluation.
     """
     manifest = packing.manifest(directory)
     values: dict[str, float] = {}
-    totals = np.zeros(3)
+    totals = np.zeros(3 + len(losses.MEASURES[recipe.objective.kind]))
     for source, entry in manifest['sources'].items():
         split = entry['splits']['heldout']
-        if split['tokens'] < 2:
+        if split['tokens'] < 2 or not conversations.fits(recipe.objective.form, entry):
             continue
-        nats, count = 0.0, 0.0
+        sums = np.zeros(len(totals) - 1)
         for batch in _batches(recipe, directory, source, rows):
             check()
-            batch_nats, batch_count = evaluate(params, place(batch))
-            nats, count = nats + float(batch_nats), count + float(batch_count)
-        size = split['bytes'] * count / (split['tokens'] - 1)
-        totals += (nats, count, size)
-        values[f'loss/{source}'] = nats / count
-        values[f'bits_per_byte/{source}'] = nats / math.log(2) / size
-    nats, count, size = totals
-    if not count:
-        return {}
-    return {'loss': nats / count, 'bits_per_byte': nats / math.log(2) / size} | values
+            sums += np.array(evaluate(weights, place(batch)), float)
+        num_bytes = _num_bytes(recipe, split, sums[1])
+        totals += (num_bytes, *sums)
+        values |= _means(recipe, num_bytes, *sums, suffix=f'/{source}')
+    return _means(recipe, *totals) | values if totals[2] else {}
+
+
+def _num_bytes(recipe: Recipe, split: dict[str, Any], count: float) -> float:
+    """The share of the text that so many predicted tokens are."""
+    if recipe.objective.form == 'chat' and 'learned' in split:
+        return split['learned_bytes'] * count / split['learned']
+    return split['bytes'] * count / (split['tokens'] - 1)
+
+
+def _means(
+    recipe: Recipe,
+    num_bytes: float,
+    loss: float,
+    count: float,
+    *measures: float,
+    suffix: str = '',
+) -> dict[str, float]:
+    """The numbers to report, from sums over the terms of the loss."""
+    names = losses.MEASURES[recipe.objective.kind]
+    means = {'loss': loss / count}
+    if not recipe.objective.has_pairs:
+        means['bits_per_byte'] = loss / math.log(2) / num_bytes
+    means |= {name: total / count for name, total in zip(names, measures, strict=True)}
+    return {name + suffix: float(value) for name, value in means.items()}
 
 
 def _batches(
@@ -67,6 +90,7 @@ def _batches(
         source,
         length=recipe.data.length,
         batch_size=rows,
+        form=recipe.objective.form,
         max_rows=recipe.evaluate_rows or None,
     )
     for batch in batches:

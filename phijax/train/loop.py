@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import pathlib
 import shutil
+from collections.abc import Callable
 
 import jax
 
@@ -128,8 +129,17 @@ def begin(
         return state
     moments = interop.carried_moments(recipe.init_from)
     opt_state = optimizer.with_moments(state.opt_state, moments) if moments else state.opt_state
-    params = jax.device_put(params, program.layout.state.params)
-    return dataclasses.replace(state, params=params, opt_state=opt_state)
+    return dataclasses.replace(state, opt_state=opt_state, **_placed(params, program.layout.state))
+
+
+def _placed(params: models.Params, layout: State) -> dict[str, models.Params]:
+    """The fields of a state that begin as these parameters, each with arrays of its own.
+
+    An update overwrites those that are learned, and the reference stays.
+    """
+    fields = ('params', 'reference')
+    layouts = {name: getattr(layout, name) for name in fields if getattr(layout, name) is not None}
+    return {name: jax.device_put(params, sharding) for name, sharding in layouts.items()}
 
 
 def _starting_params(recipe: Recipe) -> models.Params | None:
@@ -174,9 +184,18 @@ def _meter(recipe: Recipe, mesh: jax.sharding.Mesh, start: int) -> metrics.Meter
         num_steps=recipe.num_steps,
         start_step=start,
         tokens_per_step=recipe.tokens_per_step,
-        flops_per_step=arithmetic.flops(recipe.model, recipe.batch_size, recipe.data.length),
+        flops_per_step=flops_per_step(recipe, arithmetic.flops),
         peak_flops=peak and peak * mesh.size,
     )
+
+
+def flops_per_step(recipe: Recipe, count: Callable[..., int]) -> int:
+    """Operations of one update, as `count` of `models.arithmetic` has them.
+
+    A preference is learned against a reference, which runs forward only.
+    """
+    shape = recipe.model, recipe.rows_per_step, recipe.data.length
+    return count(*shape) + (count(*shape, training=False) if recipe.objective.has_pairs else 0)
 
 
 def _warn_of_full_disk(recipe: Recipe, directory: pathlib.Path, writer: metrics.Writer) -> None:
@@ -193,12 +212,13 @@ def _opening(recipe: Recipe, mesh: jax.sharding.Mesh, workdir: pathlib.Path, sta
     parameters = arithmetic.count_parameters(recipe.model)
     tokens = recipe.num_steps * recipe.tokens_per_step
     cut = ' x '.join(f'{axis} {size}' for axis, size in mesh.shape.items())
-    rows = recipe.batch_size // recipe.num_microbatches(tuple(mesh.shape.values()))
+    rows = recipe.rows_per_step // recipe.num_microbatches(tuple(mesh.shape.values()))
     return '\n'.join(
         [
             f'{recipe.name}: {parameters:,} parameters, computed in {recipe.model.dtype}',
-            f'{recipe.num_steps:,} steps of {recipe.batch_size} rows x {recipe.data.length} tokens'
-            f' ({rows} rows at once): {tokens:,} tokens, {tokens / parameters:.2g} per parameter',
+            f'{recipe.num_steps:,} steps of {recipe.rows_per_step} rows x {recipe.data.length} '
+            f'tokens ({rows} rows at once): {tokens:,} tokens, {tokens / parameters:.2g} per '
+            'parameter',
             f'{mesh.size} {mesh.devices.flat[0].device_kind} device(s): {cut}, '
             f'layout {recipe.mesh.layout}',
             f'from step {start:,} in {workdir}; Ctrl-C once saves and ends, twice ends at once',

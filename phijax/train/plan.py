@@ -10,7 +10,6 @@ import re
 import time
 
 import jax
-import numpy as np
 from jax.experimental import topologies
 
 from phijax import partitioning
@@ -168,15 +167,15 @@ def parse(target: str) -> Target:
 def describe(report: Report) -> str:
     """The report as lines for people."""
     recipe, devices = report.recipe, math.prod(report.mesh.values())
-    rows = recipe.batch_size // recipe.num_microbatches(recipe.mesh.shape(devices))
-    shape = recipe.model, recipe.batch_size, recipe.data.length
+    rows = recipe.rows_per_step // recipe.num_microbatches(recipe.mesh.shape(devices))
     cut = ' x '.join(f'{axis} {size}' for axis, size in report.mesh.items())
-    needed, executed = arithmetic.flops(*shape), arithmetic.executed_flops(*shape)
+    needed = loop.flops_per_step(recipe, arithmetic.flops)
+    executed = loop.flops_per_step(recipe, arithmetic.executed_flops)
     lines = {
         'devices': f'{devices} {report.device_kind}: {cut}, layout {recipe.mesh.layout}',
         'parameters': f'{arithmetic.count_parameters(recipe.model):,}, computed in '
         f'{recipe.model.dtype}, remat {recipe.model.remat}',
-        'tokens per step': f'{recipe.tokens_per_step:,}: {recipe.batch_size} rows of '
+        'tokens per step': f'{recipe.tokens_per_step:,}: {recipe.rows_per_step} rows of '
         f'{recipe.data.length}, {rows} rows at once, logits of {recipe.loss_chunk or "all"} '
         'positions at once',
         'FLOPs per step': f'{needed:.3g} needed, {executed:.3g} executed',
@@ -221,13 +220,7 @@ def _shortest(report: Report, flops_per_device: float) -> str:
 
 
 def _compile(recipe: Recipe, mesh: jax.sharding.Mesh) -> tuple[Memory | None, dict[str, int], str]:
-    batch = {
-        name: jax.ShapeDtypeStruct(
-            (recipe.batch_size, *(() if name == 'stop' else (recipe.data.length + 1,))), np.int32
-        )
-        for name in step.BATCH
-    }
-    lowered = step.make(recipe, mesh).update.lower(step.abstract_state(recipe), batch)
+    lowered = step.make(recipe, mesh).update.lower(*step.abstract_update(recipe))
     try:
         compiled = lowered.compile()
     except jax.errors.JaxRuntimeError as error:

@@ -8,6 +8,7 @@ from typing import Any
 from phijax import models
 from phijax.errors import InputError, check_keys
 from phijax.models.configs import FAMILIES
+from phijax.train.objective import PRETRAINING, Objective
 
 SCHEDULES = ('linear', 'constant', 'cosine', 'wsd')
 LAYOUTS = ('zero3', 'zero2')
@@ -117,14 +118,16 @@ class Recipe:
     """One training run.
 
     Attributes:
-        num_steps: updates; `batch_size`: rows per update.
+        num_steps: updates; `batch_size`: rows per update, or pairs of them for a preference.
         init_from: checkpoint to start from (a workdir or a Hugging Face directory); empty starts
             fresh.
         loss_chunk: positions whose logits exist at once; 0 means all of a row.
         evaluate_every: steps between evaluations on held-out rows; 0 means only at the end.
         evaluate_rows: held-out rows per source and evaluation; 0 means all.
         max_skips: consecutive updates skipped for non-finite gradients before the run aborts.
-        prompts: texts that the trained model completes for the report.
+        prompts: texts that the trained model completes for the report, or answers where it learned
+            from conversations.
+        objective: a config without it is one of pretraining.
     """
 
     name: str
@@ -143,11 +146,22 @@ class Recipe:
     optimizer: Optimizer
     mesh: Mesh
     checkpoints: Checkpoints
+    objective: Objective
+
+    @property
+    def rows_per_step(self) -> int:
+        """Rows of tokens of one update; a pair has two."""
+        return self.batch_size * (2 if self.objective.has_pairs else 1)
 
     @property
     def tokens_per_step(self) -> int:
-        """Tokens that one update learns from."""
-        return self.batch_size * self.data.length
+        """Tokens that one update reads."""
+        return self.rows_per_step * self.data.length
+
+    @property
+    def terms_per_step(self) -> int:
+        """The most terms that the loss of one update is a mean of: its tokens or its pairs."""
+        return self.batch_size if self.objective.has_pairs else self.tokens_per_step
 
     def num_microbatches(self, mesh_shape: tuple[int, int, int]) -> int:
         """How many parts a batch is worked on in, on a mesh of this shape.
@@ -171,7 +185,13 @@ class Recipe:
 
 
 _NOT_NEGATIVE = ('final_rate', 'warmup_steps', 'decay_steps', 'eps', 'weight_decay', 'clip_norm')
-_GROUPS = {'data': Data, 'optimizer': Optimizer, 'mesh': Mesh, 'checkpoints': Checkpoints}
+_GROUPS = {
+    'data': Data,
+    'optimizer': Optimizer,
+    'mesh': Mesh,
+    'checkpoints': Checkpoints,
+    'objective': Objective,
+}
 
 
 def from_dict(fields: Mapping[str, Any]) -> Recipe:
@@ -182,7 +202,7 @@ def from_dict(fields: Mapping[str, Any]) -> Recipe:
             the message names the key, the value met and the values allowed.
     """
     _check_group('the config', fields)
-    plain = dict(fields)
+    plain = {'objective': dataclasses.asdict(PRETRAINING), **fields}
     if 'model' in plain:
         plain['model'] = _build_model(plain['model'])
     for name, group in _GROUPS.items():
@@ -194,8 +214,11 @@ def from_dict(fields: Mapping[str, Any]) -> Recipe:
 
 
 def to_dict(recipe: Recipe) -> dict[str, Any]:
-    """Every field as plain values, ready for JSON."""
-    return dataclasses.asdict(recipe)
+    """Every field as plain values, ready for JSON, without the objective where it is the usual."""
+    fields = dataclasses.asdict(recipe)
+    if recipe.objective == PRETRAINING:
+        del fields['objective']
+    return fields
 
 
 def _build_model(fields: Mapping[str, Any]) -> models.Config:
@@ -315,6 +338,7 @@ def _validate(recipe: Recipe) -> None:
         )
     if any(not weight > 0 for weight in data.weights.values()):
         raise InputError(f'data.weights must be positive, got {dict(data.weights)}')
+    recipe.objective.check()
     _validate_selection(recipe)
 
 

@@ -52,9 +52,8 @@ class Run:
 
     def compile(self) -> None:
         """Compiles the update for this run's shapes."""
-        batch = {name: _row_shape(self.recipe, name) for name in step.BATCH}
         with self.meter.phase('compile'):
-            lowered = self.program.update.lower(step.abstract_state(self.recipe), batch)
+            lowered = self.program.update.lower(*step.abstract_update(self.recipe))
             update = self._compiled(lowered.compile)
         self.program = self.program._replace(update=update)
 
@@ -87,7 +86,7 @@ class Run:
             values = evaluation.heldout(
                 self.recipe,
                 self.directory,
-                self.state.params,
+                step.weights(self.state),
                 self._evaluate,
                 self._place,
                 self._rows_at_once,
@@ -130,12 +129,10 @@ class Run:
 
     @functools.cached_property
     def _evaluate(self) -> evaluation.Evaluate:
-        names = (name for name in step.BATCH if name != 'stop')
-        rows = dataclasses.replace(self.recipe, batch_size=self._rows_at_once)
-        batch = {name: _row_shape(rows, name) for name in names}
-        params = step.abstract_state(self.recipe).params
+        batch = step.abstract_batch(self.recipe, self._rows_at_once)
+        weights = step.weights(step.abstract_state(self.recipe))
         with self.meter.phase('compile'):
-            return self._compiled(self.program.evaluate.lower(params, batch).compile)
+            return self._compiled(self.program.evaluate.lower(weights, batch).compile)
 
     def _batches(self) -> Iterator[dict[str, np.ndarray]]:
         manifest = packing.manifest(self.directory)
@@ -145,6 +142,7 @@ class Run:
             length=self.recipe.data.length,
             batch_size=self.recipe.batch_size,
             seed=self.recipe.seed,
+            form=self.recipe.objective.form,
             start=self.step,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
@@ -232,11 +230,6 @@ class Run:
 
     def _told_to_stop(self) -> bool:
         return self.stop.agreed if jax.process_count() > 1 else self.stop.requested
-
-
-def _row_shape(recipe: Recipe, name: str) -> jax.ShapeDtypeStruct:
-    columns = () if name == 'stop' else (recipe.data.length + 1,)
-    return jax.ShapeDtypeStruct((recipe.batch_size, *columns), np.int32)
 
 
 def _memory() -> tuple[int, int] | None:

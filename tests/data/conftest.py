@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from phijax.data import tokenize, tokenizer
+from tests.data.tokenizer import llama
 
 WORDS = (
     'def return class import self None True for while if else print é 漢字 x y z ( ) : = + \n \t'
@@ -59,3 +60,20 @@ def make_tokens(
         return directory / 'out'
 
     return make
+
+
+@pytest.fixture(scope='session')
+def phi3_directory(asset, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A directory with the files of phi-3-mini, which has Llama-2's real pieces."""
+    directory = tmp_path_factory.mktemp('phi3')
+    lists = llama.lists(asset('llama2-vocabulary'))
+    tokenizer.from_pieces(*lists, end_of_text=2).save(directory)
+    (directory / 'tokenizer.json').unlink()
+    (directory / 'added_tokens.json').write_text(json.dumps(llama.PHI3_IDS))
+    (directory / 'tokenizer_config.json').write_text(json.dumps({'eos_token': '<|endoftext|>'}))
+    return directory
+
+
+@pytest.fixture(scope='session')
+def phi3(phi3_directory: pathlib.Path) -> tokenizer.Tokenizer:
+    return tokenizer.load(phi3_directory)

@@ -1,4 +1,4 @@
-"""The loss against one that is written out, and what is not counted in it."""
+"""The losses against ones that are written out, and what is not counted in them."""
 
 import dataclasses
 import functools
@@ -145,3 +145,135 @@ def test_key_turns_dropout_on(params: Any) -> None:
     )
     assert once == again
     assert len({plain, once, other}) == 3
+
+
+def scores(params: Any, tokens: jax.Array, rows: losses.Batch | None = None) -> jax.Array:
+    """Log probabilities of the next token after each token of each row."""
+    context = {name: rows[name][:, :-1] for name in ('segments', 'positions')} if rows else {}
+    logits = models.apply(CONFIG, params, tokens[:, :-1], **context)[0]
+    logs = jnp.log(jnp.exp(logits) / jnp.exp(logits).sum(-1, keepdims=True))
+    return jnp.take_along_axis(logs, tokens[:, 1:, None], axis=-1)[..., 0]
+
+
+def assert_close(found: Any, expected: Any) -> None:
+    """Gradients agree to 3e-5 of the largest entry: sums of what cancels have no better."""
+    for one, other in zip(*map(jax.tree.leaves, (found, expected)), strict=True):
+        unit = float(jnp.abs(other).max()) * jnp.finfo(jnp.float32).eps
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=256 * unit)
+
+
+@pytest.mark.parametrize('chunk', [0, 4])
+def test_only_what_is_learned_is_counted(params: Any, chunk: int) -> None:
+    learned = jnp.asarray(np.random.default_rng(5).integers(0, 2, (ROWS, LENGTH + 1)), jnp.int32)
+    rows = batch(5, 6) | {'learned': learned}
+    # A document's first token has nothing before it to be predicted from.
+    counted = (learned > 0) & (rows['positions'] > 0) & (rows['segments'] > 0)
+
+    def plain(params: Any) -> jax.Array:
+        return -jnp.where(counted[:, 1:], scores(params, rows['tokens'], rows), 0).sum()
+
+    expected, expected_gradients = jax.jit(jax.value_and_grad(plain))(params)
+    value, gradients = differentiated(CONFIG, params, rows, chunk=chunk)
+    assert 0 < int(counted.sum()) < ROWS * 9
+    assert int(pretraining(CONFIG, params, rows, within_documents=True)[1]) == counted.sum()
+    assert float(value) == pytest.approx(float(expected), rel=1e-5)
+    assert_close(gradients, expected_gradients)
+
+
+PROMPTS, ANSWERS = (3, 5, 2), ((6, 4), (2, 8), (9, 1))
+
+
+def pairs() -> losses.Batch:
+    """Three pairs: prompts and answers of the lengths above, then padding."""
+    draw = np.random.default_rng(4)
+    shape = (len(PROMPTS), 2, LENGTH + 1)
+    rows = {name: np.zeros(shape, np.int32) for name in ('tokens', 'segments', 'learned')}
+    for number, (prompt, answers) in enumerate(zip(PROMPTS, ANSWERS, strict=True)):
+        asked = draw.integers(0, CONFIG.vocab_size, prompt)
+        for place, size in enumerate(answers):
+            said = draw.integers(0, CONFIG.vocab_size, size)
+            rows['tokens'][number, place, : prompt + size] = [*asked, *said]
+            rows['segments'][number, place, : prompt + size] = 1
+            rows['learned'][number, place, prompt : prompt + size] = 1
+    return {name: jnp.asarray(value) for name, value in rows.items()}
+
+
+def other(params: Any) -> Any:
+    """Parameters near these."""
+    return jax.tree.map(lambda x: x * 1.05 + 0.01, params)
+
+
+def slow_preference(params: Any, reference: Any, rows: losses.Batch, beta: float) -> jax.Array:
+    """Equation 7 of arXiv:2305.18290, a pair at a time."""
+    total = jnp.float32(0)
+    for number, (prompt, answers) in enumerate(zip(PROMPTS, ANSWERS, strict=True)):
+        ratios = []
+        for place, size in enumerate(answers):
+            tokens = rows['tokens'][number, place][None]
+            answer = slice(prompt - 1, prompt + size - 1)
+            policy, start = (scores(p, tokens)[0, answer].sum() for p in (params, reference))
+            ratios.append(policy - start)
+        total -= jnp.log(1 / (1 + jnp.exp(-beta * (ratios[0] - ratios[1]))))
+    return total
+
+
+@pytest.mark.parametrize('chunk', [0, 4])
+def test_preference_is_equation_7(params: Any, chunk: int) -> None:
+    rows, reference, beta = pairs(), other(params), 0.3
+
+    def fast(params: Any, reference: Any) -> jax.Array:
+        return losses.preference(CONFIG, params, reference, rows, beta=beta, chunk=chunk)[0]
+
+    slow = functools.partial(slow_preference, rows=rows, beta=beta)
+    expected, expected_gradients = jax.jit(jax.value_and_grad(slow))(params, reference)
+    value, (gradients, of_reference) = jax.jit(jax.value_and_grad(fast, (0, 1)))(params, reference)
+    assert float(value) == pytest.approx(float(expected), rel=1e-4)
+    assert_close(gradients, expected_gradients)
+    assert not any(np.any(leaf) for leaf in jax.tree.leaves(of_reference))
+    assert abs(float(value) - 3 * np.log(2)) > 0.01
+
+
+preference = jax.jit(losses.preference, static_argnums=0, static_argnames=('beta', 'chunk'))
+
+
+@pytest.mark.parametrize('chunk', [0, 4])
+def test_preference_begins_at_log_2(params: Any, chunk: int) -> None:
+    loss, count, margin, leads = preference(CONFIG, params, params, pairs(), beta=0.1, chunk=chunk)
+    assert int(count) == 3
+    assert float(loss) == float(np.float32(3) * np.log(np.float32(2)))
+    assert (float(margin), float(leads)) == (0, 0)
+
+
+def test_preference_measures_what_it_prefers(params: Any) -> None:
+    rows = pairs()
+    swapped = {name: value[:, ::-1] for name, value in rows.items()}
+    _, _, margin, leads = preference(CONFIG, params, other(params), rows, beta=0.3)
+    _, _, opposite, follows = preference(CONFIG, params, other(params), swapped, beta=0.3)
+    assert float(margin) == pytest.approx(-float(opposite), rel=1e-4)
+    assert float(leads) + float(follows) == 3
+    assert float(margin) == pytest.approx(
+        float(preference(CONFIG, params, other(params), rows, beta=0.1)[2]) * 3, rel=1e-4
+    )
+
+
+def test_padded_pairs_are_not_counted(params: Any) -> None:
+    rows = pairs()
+    padded = {name: jnp.pad(value, ((0, 2), (0, 0), (0, 0))) for name, value in rows.items()}
+    expected = preference(CONFIG, params, other(params), rows, beta=0.3)
+    found = preference(CONFIG, params, other(params), padded, beta=0.3)
+    assert int(found[1]) == 3
+    assert [float(x) for x in found] == pytest.approx([float(x) for x in expected], rel=1e-5)
+
+
+def test_tokens_behind_an_answer_change_nothing(params: Any) -> None:
+    rows = pairs()
+    noise = jnp.where(rows['segments'] > 0, rows['tokens'], 7)
+    expected = preference(CONFIG, params, other(params), rows, beta=0.3)
+    found = preference(CONFIG, params, other(params), rows | {'tokens': noise}, beta=0.3)
+    assert [float(x) for x in found] == [float(x) for x in expected]
+
+
+def test_dropout_is_the_policys_alone(params: Any) -> None:
+    """With the same parameters only dropout makes a margin."""
+    found = preference(CONFIG, params, params, pairs(), beta=0.1, key=jax.random.key(3))
+    assert float(found[2]) != 0

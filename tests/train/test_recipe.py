@@ -50,6 +50,11 @@ WRONG = [
     ({'optimizer.final_rate': float('inf')}, 'optimizer.final_rate must be a finite number'),
     ({'optimizer.b1': 1.0}, 'optimizer.b1 must be in [0, 1), got 1.0'),
     ({'optimizer.b2': -0.1}, 'optimizer.b2 must be in [0, 1), got -0.1'),
+    ({'objective': {'kind': 'rlhf', 'beta': 0.1}}, 'objective.kind must be one of pretraining, ch'),
+    ({'objective': {'kind': 'chat', 'beta': 0}}, 'objective.beta must be positive, got 0'),
+    ({'objective': {'kind': 'chat'}}, 'the config lacks objective.beta'),
+    ({'objective': {'kind': 'chat', 'bta': 0.1}}, 'unknown key objective.bta (did you mean'),
+    ({'objective': 'chat'}, "objective must be a group of fields, got 'chat'"),
     ({'optimizer.schedule': 'step'}, "one of linear, constant, cosine, wsd, got 'step'"),
     ({'data.attention': 'full'}, "data.attention must be one of packed, document, got 'full'"),
     ({'mesh.layout': 'zero1'}, "mesh.layout must be one of zero3, zero2, got 'zero1'"),
@@ -114,6 +119,9 @@ RIGHT = [
     {'prompts': ['def f', '']},
     {'data.weights': {}},
     {'seed': 2**31 - 1},
+    {'objective': {'kind': 'chat', 'beta': 0.1}},
+    {'objective': {'kind': 'preference', 'beta': 0.5}},
+    {'objective': {'kind': 'pretraining', 'beta': 0.5}},
 ]
 JUNK = [
     *(None, True, -1, 0, 3, 10**400, -0.5, float('nan'), float('inf'), 'x', '', '²', 'last'),
@@ -259,3 +267,17 @@ def test_batch_that_does_not_divide_is_answered(batch_size: int, shape: tuple, a
 
 def test_tokens_per_step_are_those_predicted() -> None:
     assert tiny.make(batch_size=24, **{'data.length': 8}).tokens_per_step == 192
+
+
+def test_usual_objective_is_not_written_down() -> None:
+    """So that a run from before there were others goes on as the same run."""
+    usual = {'objective': {'kind': 'pretraining', 'beta': 0.1}}
+    assert tiny.make(**usual) == tiny.make()
+    assert 'objective' not in recipe.to_dict(tiny.make(**usual))
+
+
+def test_a_pair_is_two_rows() -> None:
+    pair = tiny.make(**tiny.OBJECTIVES['preference'])
+    assert (pair.rows_per_step, pair.tokens_per_step, pair.terms_per_step) == (32, 32 * 32, 16)
+    chat = tiny.make(**tiny.OBJECTIVES['chat'])
+    assert (chat.rows_per_step, chat.tokens_per_step, chat.terms_per_step) == (16, 512, 512)

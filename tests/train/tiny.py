@@ -1,6 +1,7 @@
 """The smallest run that has everything: two sources, dropout, a warmup, a decay, checkpoints.
 
-Also a config file: `python -m phijax.train --config=tests/train/tiny.py --config.data.directory=…`.
+Also a config file: `python -m phijax.train --config=tests/train/tiny.py --config.data.directory=…`,
+with the variants `chat` and `preference`.
 """
 
 import argparse
@@ -31,8 +32,20 @@ MODEL = {
 }
 
 
-def get_config() -> ml_collections.ConfigDict:
-    return ml_collections.ConfigDict(fields())
+# What learning from `tokenise_chats` changes, by the kind of the objective.
+OBJECTIVES: dict[str, dict[str, Any]] = {
+    kind: {
+        'objective': {'kind': kind, 'beta': 0.1},
+        'data.weights': {kind: 1.0},
+        'data.length': 32,
+        'data.attention': 'document',
+    }
+    for kind in ('chat', 'preference')
+}
+
+
+def get_config(kind: str = 'pretraining') -> ml_collections.ConfigDict:
+    return ml_collections.ConfigDict(fields(**OBJECTIVES.get(kind, {})))
 
 
 def fields(**changes: Any) -> dict[str, Any]:
@@ -95,3 +108,27 @@ def tokenise(directory: pathlib.Path) -> pathlib.Path:
     config = {'sources': sources, 'vocab_size': VOCAB_SIZE, 'heldout_fraction': 0.1}
     tokenize.run(tokenize.from_dict(config), directory / 'tokens')
     return directory / 'tokens'
+
+
+def tokenise_chats(directory: pathlib.Path) -> pathlib.Path:
+    """Conversations, and pairs of a polite and a rude answer; where their tokens are."""
+    pairs: list[dict[str, Any]] = [
+        {'prompt': f'Say {n}', 'chosen': f'yes {n}', 'rejected': f'{n * n} no'} for n in range(160)
+    ]
+    chats = [
+        {'messages': [said('user', pair['prompt']), said('assistant', pair['chosen'])]}
+        for pair in pairs
+    ]
+    sources = {}
+    for kind, records in (('chat', chats), ('preference', pairs)):
+        path = directory / f'{kind}.jsonl'
+        path.write_text(''.join(json.dumps(record) + '\n' for record in records))
+        sources[kind] = {'kind': kind, 'paths': [str(path)], 'format': 'phi3'}
+    config = {'sources': sources, 'vocab_size': VOCAB_SIZE, 'heldout_fraction': 0.2}
+    tokenize.run(tokenize.from_dict(config), directory / 'tokens')
+    return directory / 'tokens'
+
+
+def said(role: str, content: str) -> dict[str, str]:
+    """A message."""
+    return {'role': role, 'content': content}

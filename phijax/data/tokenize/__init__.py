@@ -5,6 +5,7 @@
     documents/<source>/part-00000.parquet   the texts, and ledger.json: in = out + dropped by reason
     tokenizer/                              tokenizer.json
     <source>/<split>-00000.tokens, .ends    flat ids, and where each document ends
+    <source>/<split>-00000.learned          of conversations: a byte a token, 1 where it is learned
     manifest.json                           last, and only when all of the above is whole
 """
 
@@ -15,12 +16,14 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from phijax.data import chat
 from phijax.data import tokenizer as tokenizers
 from phijax.data.errors import MissingDataError
+from phijax.data.tokenize.chats import text_of
 from phijax.data.tokenize.config import RESERVED, Config, from_dict
 from phijax.data.tokenize.files import lock, publish, read_json, write_json
 from phijax.data.tokenize.ingest import ingest, parts, sample
@@ -104,7 +107,7 @@ def _finished(config: Config, directory: Path) -> dict[str, Any] | None:
 
 def _make(config: Config, directory: Path) -> dict[str, Any]:
     _prepare(config, directory)
-    given = tokenizers.load(config.tokenizer) if config.tokenizer else None
+    given = _given(config)
     accounts = {name: _ingest(name, config, directory) for name in sorted(config.sources)}
     tokenizer = _keep(given or _train(config, directory, accounts), directory)
     dtype = dtype_of(tokenizer.vocab_size)
@@ -113,11 +116,22 @@ def _make(config: Config, directory: Path) -> dict[str, Any]:
             'documents': account,
             'splits': _encode(name, config, directory, tokenizer, dtype),
         }
+        | _form(config.sources[name])
         for name, account in accounts.items()
     }
     manifest = _manifest(config, tokenizer, dtype, sources)
     write_json(directory / MANIFEST, manifest)
     return manifest
+
+
+def _given(config: Config) -> Tokenizer | None:
+    """The tokenizer that the config names, if it has what the chat formats need."""
+    if not config.tokenizer:
+        return None
+    given = tokenizers.load(config.tokenizer)
+    for name in _formats(config):
+        chat.specials(name, given)
+    return given
 
 
 def _check_same(config: Config, finished: Mapping[str, Any], directory: Path) -> None:
@@ -191,8 +205,25 @@ def _train(config: Config, directory: Path, accounts: Mapping[str, Any]) -> Toke
         return tokenizers.load(directory / TOKENIZER)
     fraction = config.sample_bytes / sum(account['bytes'] for account in accounts.values())
     paths = [path for name in accounts for path in parts(name, directory)]
-    texts = sample(paths, min(1.0, fraction), config.heldout_fraction)
-    return tokenizers.train(texts, config.vocab_size)
+    texts = sample(paths, min(1.0, fraction), config.heldout_fraction, text_of(config.sources))
+    return tokenizers.train(texts, config.vocab_size, special_tokens=_special(config))
+
+
+def _special(config: Config) -> list[str]:
+    """The special tokens of all formats, each once."""
+    tokens = [token for name in _formats(config) for token in chat.FORMATS[name].special]
+    return list(dict.fromkeys(tokens))
+
+
+def _formats(config: Config) -> list[str]:
+    """The chat formats of the sources that have one, each once."""
+    forms = [_form(source) for _, source in sorted(config.sources.items())]
+    return list(dict.fromkeys(form['format'] for form in forms if form))
+
+
+def _form(source: Any) -> dict[str, str]:
+    """What the manifest says of a source besides its documents: nothing where they are text."""
+    return {} if source.form == 'text' else {'form': source.form, 'format': source.format}
 
 
 def _keep(tokenizer: Tokenizer, directory: Path) -> Tokenizer:
@@ -213,15 +244,31 @@ def _encode(
     (directory / name).mkdir(exist_ok=True)
     shards: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
     for part in parts(name, directory):
-        entries = encode_part(part, directory / name, tokenizer, dtype, config.heldout_fraction)
+        entries = encode_part(
+            part,
+            directory / name,
+            config.sources[name],
+            tokenizer,
+            dtype,
+            config.heldout_fraction,
+        )
         for split, entry in entries.items():
             shards[split].append(entry)
             log.info('%s: %s tokens', entry['file'], f'{entry["tokens"]:,}')
     return {split: _total(entries) | {'shards': entries} for split, entries in shards.items()}
 
 
-def _total(entries: list[dict[str, Any]]) -> dict[str, int]:
-    return {key: sum(e[key] for e in entries) for key in ('tokens', 'documents', 'bytes')}
+def _total(entries: list[dict[str, Any]]) -> dict[str, Any]:
+    keys = ('tokens', 'documents', 'bytes')
+    if not entries or 'learned' not in entries[0]:
+        return _sums(entries, keys)
+    prompts = (entry['longest_prompt'] for entry in entries)
+    longest = max(prompts, key=lambda prompt: prompt['tokens'])
+    return _sums(entries, (*keys, 'learned', 'learned_bytes')) | {'longest_prompt': longest}
+
+
+def _sums(entries: list[dict[str, Any]], keys: Sequence[str]) -> dict[str, Any]:
+    return {key: sum(entry[key] for entry in entries) for key in keys}
 
 
 def _manifest(
@@ -252,7 +299,10 @@ def _digests(manifest: Mapping[str, Any]) -> dict[str, str]:
         for split in source['splits'].values():
             for entry in split['shards']:
                 digests[entry['file']] = entry['sha256']
-                digests[str(Path(entry['file']).with_suffix('.ends'))] = entry['ends_sha256']
+                for suffix in ('ends', 'learned'):
+                    if f'{suffix}_sha256' in entry:
+                        path = str(Path(entry['file']).with_suffix(f'.{suffix}'))
+                        digests[path] = entry[f'{suffix}_sha256']
     return digests
 
 

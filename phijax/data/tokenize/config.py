@@ -11,11 +11,19 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from phijax.data.tokenize.sources import KINDS, Source
+from phijax.data.tokenize.chats import Chats, LibraryChats, LibraryPreferences, Preferences
+from phijax.data.tokenize.sources import Files, Hub, Source, StandardLibrary
 from phijax.data.tokenizer import BYTES
 from phijax.errors import InputError
 
 RESERVED = ('documents', 'tokenizer')
+KINDS: dict[str, Any] = {
+    source.kind: source
+    for source in (
+        *(Files, StandardLibrary, Hub),
+        *(Chats, Preferences, LibraryChats, LibraryPreferences),
+    )
+}
 
 T = TypeVar('T')
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -95,10 +95,15 @@ def parts(name: str, directory: Path) -> list[Path]:
     return sorted((directory / 'documents' / name).glob('part-*.parquet'))
 
 
-def sample(paths: Iterable[Path], fraction: float, heldout_fraction: float) -> Iterator[str]:
+def sample(
+    paths: Iterable[Path],
+    fraction: float,
+    heldout_fraction: float,
+    text_of: Callable[[Document], str] = lambda each: each.text,
+) -> Iterator[str]:
     """Blocks of training documents, evenly spread: `fraction` of all the text that is there."""
     owed = 0.0
-    for text in _training_texts(paths, heldout_fraction):
+    for text in map(text_of, _training(paths, heldout_fraction)):
         for start in range(0, len(text), SAMPLE_BLOCK):
             block = text[start : start + SAMPLE_BLOCK]
             owed += fraction * len(block)
@@ -107,9 +112,9 @@ def sample(paths: Iterable[Path], fraction: float, heldout_fraction: float) -> I
                 yield block
 
 
-def _training_texts(paths: Iterable[Path], heldout_fraction: float) -> Iterator[str]:
+def _training(paths: Iterable[Path], heldout_fraction: float) -> Iterator[Document]:
     for path in paths:
         for group in document.read(path):
             for each in group:
                 if split_of(each.id, heldout_fraction) == 'train':
-                    yield each.text
+                    yield each

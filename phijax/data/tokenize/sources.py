@@ -8,7 +8,7 @@ import json
 import os
 import stat
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -24,9 +24,14 @@ NOT_LIBRARY = {'site-packages', 'dist-packages', '__pycache__', 'test', 'tests',
 
 
 class Source(Protocol):
-    """A set of documents in an order that is the same every time."""
+    """A set of documents in an order that is the same every time.
+
+    Attributes:
+        form: what a document is: `text`, all of which is learned, or a record of `chats`.
+    """
 
     kind: ClassVar[str]
+    form: ClassVar[str]
 
     @property
     def max_bytes(self) -> int:
@@ -47,6 +52,7 @@ class Files:
     """
 
     kind: ClassVar[str] = 'files'
+    form: ClassVar[str] = 'text'
     paths: tuple[str, ...]
     column: str = 'text'
     max_bytes: int = 0
@@ -57,15 +63,7 @@ class Files:
         Raises:
             MissingDataError: if no file matches.
         """
-        found = {
-            path
-            for pattern in self.paths
-            for path in glob.glob(os.path.expanduser(pattern), recursive=True)
-            if not os.path.isdir(path)
-        }
-        if not found:
-            raise MissingDataError(f'Source {name}: no file matches {", ".join(self.paths)}.')
-        for path in sorted(found):
+        for path in matching(self.paths, name):
             yield from _read_rows(Path(path), self.column, name)
 
 
@@ -77,6 +75,7 @@ class StandardLibrary:
     """
 
     kind: ClassVar[str] = 'stdlib'
+    form: ClassVar[str] = 'text'
     max_bytes: int = 0
 
     def read(self, name: str) -> Found:
@@ -86,11 +85,7 @@ class StandardLibrary:
             MissingDataError: if the interpreter keeps its library elsewhere than in files.
         """
         root = Path(sysconfig.get_paths()['stdlib'])
-        relative = {path.relative_to(root) for path in root.rglob('*.py')}
-        chosen = [path for path in relative if not NOT_LIBRARY.intersection(path.parts)]
-        if not chosen:
-            raise MissingDataError(f'Source {name}: there are no Python files below {root}.')
-        for path in sorted(chosen, key=_scatter):
+        for path in library_files():
             yield _read_text(root / path, name, path.as_posix())
 
 
@@ -109,6 +104,7 @@ class Hub:
     """
 
     kind: ClassVar[str] = 'hub'
+    form: ClassVar[str] = 'text'
     dataset: str
     column: str = 'text'
     subset: str = ''
@@ -153,9 +149,35 @@ class Hub:
             ) from error
 
 
-KINDS: dict[str, type[Files] | type[StandardLibrary] | type[Hub]] = {
-    source.kind: source for source in (Files, StandardLibrary, Hub)
-}
+def matching(patterns: Sequence[str], name: str) -> list[str]:
+    """The files that match, sorted.
+
+    Raises:
+        MissingDataError: if none does; `name` is that of the source.
+    """
+    found = {
+        path
+        for pattern in patterns
+        for path in glob.glob(os.path.expanduser(pattern), recursive=True)
+        if not os.path.isdir(path)
+    }
+    if not found:
+        raise MissingDataError(f'Source {name}: no file matches {", ".join(patterns)}.')
+    return sorted(found)
+
+
+def library_files() -> list[Path]:
+    """The standard library's Python files without its tests, below its root, in a fixed order.
+
+    Raises:
+        MissingDataError: if the interpreter keeps its library elsewhere than in files.
+    """
+    root = Path(sysconfig.get_paths()['stdlib'])
+    relative = {path.relative_to(root) for path in root.rglob('*.py')}
+    chosen = [path for path in relative if not NOT_LIBRARY.intersection(path.parts)]
+    if not chosen:
+        raise MissingDataError(f'There are no Python files below {root}.')
+    return sorted(chosen, key=_scatter)
 
 
 def _scatter(path: Path) -> bytes:

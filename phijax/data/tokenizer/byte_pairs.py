@@ -144,28 +144,34 @@ def from_merges(
     return BytePairTokenizer(inner, tokens[end_of_text])
 
 
-def train(texts: Iterable[str], vocab_size: int) -> BytePairTokenizer:
+def train(
+    texts: Iterable[str], vocab_size: int, *, special_tokens: Sequence[str] = ()
+) -> BytePairTokenizer:
     """A byte-level BPE of at most `vocab_size` tokens, the same for the same texts.
 
     Id 0 is `<|endoftext|>`, 1 to 256 are the bytes, so that every text has an encoding, and the
-    rest are merges, most frequent first. Short texts may have fewer merges than asked for.
+    rest are merges, most frequent first, then `special_tokens`. Short texts may have fewer merges
+    than asked for.
 
     Raises:
-        InputError: if `vocab_size` has no room for the bytes and the end of text.
+        InputError: if `vocab_size` has no room for the bytes and the special tokens.
     """
-    if vocab_size < BYTES + 1:
+    least = BYTES + 1 + len(special_tokens)
+    if vocab_size < least:
         raise InputError(
-            f'vocab_size is {vocab_size}; it must be at least {BYTES + 1} (every byte, and '
-            f'{END_OF_TEXT}).'
+            f'vocab_size is {vocab_size}; it must be at least {least} (every byte, and '
+            f'{", ".join((END_OF_TEXT, *special_tokens))}).'
         )
     inner = _byte_pairs(models.BPE())
     trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size,
+        vocab_size=vocab_size - len(special_tokens),
         special_tokens=[END_OF_TEXT],
         initial_alphabet=sorted(ALPHABET),
         show_progress=False,
     )
     inner.train_from_iterator(texts, trainer)
+    added = [AddedToken(token, special=True, normalized=False) for token in special_tokens]
+    inner.add_special_tokens(added)
     return BytePairTokenizer(inner)
 
 

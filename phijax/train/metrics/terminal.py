@@ -23,13 +23,15 @@ LINES: Mapping[str, re.Pattern[str]] = {
         r'(?:  mfu +(?P<mfu>[\d.]+%|n/a))?'
         r'(?:  mem +(?P<memory>[\d.]+/[\d.]+G))?'
         r'(?:  data +(?P<data>[\d.]+%|n/a))?'
+        r'(?:  acc +(?P<accuracy>[\d.]+%|n/a))?'
         rf'  eta +(?P<eta>{_SPAN}|n/a) \((?P<finish>[^)]+)\)'
         rf'(?:  scale +(?P<loss_scale>{_NUMBER}))?'
         r'  skip (?P<skipped>\d+)'
     ),
     'eval': re.compile(
         rf'eval +(?P<step>\d+)/(?P<num_steps>\d+)'
-        rf'  loss +(?P<loss>{_NUMBER})  ppl +(?P<perplexity>{_NUMBER})'
+        rf'  loss +(?P<loss>{_NUMBER})(?:  ppl +(?P<perplexity>{_NUMBER}))?'
+        r'(?:  acc +(?P<accuracy>[\d.]+%|n/a))?'
         rf'(?:  bpb +(?P<bits_per_byte>{_NUMBER}))?(?: \((?P<sources>[^)]*)\))?'
         rf'  best +(?P<best>{_NUMBER}|n/a) @(?P<best_step>\d+|n/a)(?:  (?P<seconds>{_SPAN}))?'
     ),
@@ -133,7 +135,8 @@ def step_line(
     """The line of one training step.
 
     Args:
-        values: step, loss, loss_ema, learning_rate, grad_norm, skipped and, if scaled, loss_scale.
+        values: step, loss, loss_ema, learning_rate, grad_norm, skipped and, if scaled, loss_scale;
+            for a preference also accuracy.
         timing: what `Meter.timing` gives, and memory_bytes with memory_limit_bytes if known.
         columns: the room there is; the fields that say least are left out until the rest fits.
     """
@@ -147,6 +150,7 @@ def step_line(
         'mfu': f'{_percent(timing.get("mfu")):>5}',
         'mem': _memory(timing),
         'data': f'{_percent(timing.get("data_share")):>5}',
+        'acc': _accuracy(values),
         'eta': _eta(timing.get('eta_seconds'), now or datetime.datetime.now()),
         'scale': f'{scale:g}' if scale != 1 else '',
         'skip': f'{int(values.get("skipped", 0))}',
@@ -166,7 +170,9 @@ def evaluation_line(
     seconds: float | None,
 ) -> str:
     """The line of one evaluation; `values` has `loss`, `bits_per_byte/SOURCE` if more than one."""
-    line = f'eval {step:6d}/{num_steps}  loss {values["loss"]:7.4f}  ppl {_perplexity(values):.4g}'
+    line = f'eval {step:6d}/{num_steps}  loss {values["loss"]:7.4f}'
+    pairs = _accuracy(values)  # theirs is no loss per token
+    line += f'  acc {pairs}' if pairs else f'  ppl {_perplexity(values):.4g}'
     if 'bits_per_byte' in values:
         line += f'  bpb {values["bits_per_byte"]:.3f}'
     sources = [
@@ -279,6 +285,11 @@ def _eta(seconds: float | None, now: datetime.datetime) -> str:
         return '   n/a (--:--)'
     finish = now + datetime.timedelta(seconds=seconds)
     return f'{span(seconds):>6} ({finish:{"%H:%M" if seconds < 72000 else "%b %d %H:%M"}})'
+
+
+def _accuracy(values: Mapping[str, float]) -> str:
+    """How often the preferred answer leads; nothing where there are no pairs."""
+    return _percent(values['accuracy']) if 'accuracy' in values else ''
 
 
 def _perplexity(values: Mapping[str, float]) -> float:

@@ -226,6 +226,49 @@ def listed() -> dict:
     }
 
 
+def test_a_hub_name_without_a_network(monkeypatch, tmp_path):
+    for name in ('http_proxy', 'https_proxy', 'all_proxy'):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv('HF_ENDPOINT', 'https://nowhere.invalid')
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MissingDataError, match=r'no directory nobody/nothing, and the .* hub'):
+        tokenizer.load('nobody/nothing')
+
+
+def test_special_tokens_are_placed_never_read():
+    codec = tokenizer.train(['some text <|end|>'] * 9, 300, special_tokens=['<|user|>', '<|end|>'])
+    user, end = codec.special('<|user|>'), codec.special('<|end|>')
+    assert (user, end) == (codec.vocab_size - 2, codec.vocab_size - 1)
+    assert codec.special('<|endoftext|>') == codec.end_of_text
+    assert codec.special('<|assistant|>') is codec.special('a') is None
+    text = '<|user|>hello<|end|><|endoftext|>'
+    ids = codec.encode(text)
+    assert codec.decode(ids) == text
+    assert not {user, end, codec.end_of_text}.intersection(ids)
+    assert codec.decode([user, *codec.encode('hi'), end]) == '<|user|>hi<|end|>'
+
+
+def test_special_tokens_are_saved(tmp_path):
+    codec = tokenizer.train(['some text'], 300, special_tokens=['<|user|>'])
+    codec.save(tmp_path)
+    loaded = tokenizer.load(tmp_path)
+    assert loaded.special('<|user|>') == codec.special('<|user|>') is not None
+    assert loaded.digest == codec.digest != tokenizer.train(['some text'], 300).digest
+    assert codec.special('<|user|>') not in loaded.encode('<|user|>')
+
+
+def test_an_added_token_that_is_not_special_is_none(codegen):
+    assert codegen.special(' ' * 8) is None
+    assert codegen.encode(' ' * 8) == [50280]
+
+
+def test_special_tokens_need_room():
+    with pytest.raises(InputError, match=r'vocab_size is 258; it must be at least 259 .*<\|end\|>'):
+        tokenizer.train(['text'], 258, special_tokens=['<|user|>', '<|end|>'])
+    assert tokenizer.train(['text'], 259, special_tokens=['<|user|>', '<|end|>']).vocab_size == 259
+
+
 def test_smollm_cuts_every_digit(listed):
     made = tokenizer.from_merges(**listed)
     shown = [made.decode([i]) for i in made.encode('ab2024 20')]

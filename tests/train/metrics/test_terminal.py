@@ -130,6 +130,16 @@ def test_evaluation_line():
     assert fields['sources'] is None
 
 
+def test_lines_of_a_preference_tell_the_accuracy():
+    values = {'loss': 0.52, 'accuracy': 0.8125, 'reward_margin': 0.4}
+    line = terminal.evaluation_line(5, 20, values, (0.52, 5), 4.1)
+    assert line == 'eval      5/20  loss  0.5200  acc 81.2%  best  0.5200 @5  4.1s'
+    assert terminal.LINES['eval'].fullmatch(line)['accuracy'] == '81.2%'
+    line = terminal.step_line(20, values | {'step': 5}, {})
+    assert '  acc 81.2%  eta' in line
+    assert terminal.LINES['step'].fullmatch(line)['accuracy'] == '81.2%'
+
+
 def test_evaluation_line_of_several_sources():
     values = {
         'loss': math.nan,
