@@ -2,8 +2,9 @@
 
     python -m phijax.train --config=configs/phi3_mini_dpo.py --workdir=runs/phi3_mini_dpo
 
-Expected: not run at this size; `--plan=v5p:2x2x2` finds 40 of 96 GiB of a device used. `:smoke` is a minute on a CPU: from fresh parameters it learns
-to prefer words to code about the standard library's functions, in more than 9 of 10 held-out pairs.
+Expected: not run at this size; `--plan=v5p:2x2x2` finds 40 of a device's 96 GiB used. `:smoke` is a
+minute on a CPU: from fresh parameters it learns to prefer words to code about functions of the
+standard library, in more than 9 of 10 held-out pairs.
 Source: arXiv:2404.14219, which names the two halves, SFT and DPO; arXiv:2305.18290 for the loss.
 """
 
