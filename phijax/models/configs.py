@@ -142,8 +142,8 @@ class Config:
             raise ValueError(f'{field} needs a positive original_length, got 0')
         if self.original_length and len(factors) != self.rotary_dim // 2:
             raise ValueError(
-                f'{field} must be {self.rotary_dim // 2} numbers (rotary_dim / 2), '
-                f'got {len(factors)}'
+                f'{field} must be {self.rotary_dim // 2} numbers (rotary_dim / 2) with an '
+                f'original_length ({self.original_length}), got {len(factors)}'
             )
         for factor in factors:
             _check_positive(field, factor)
