@@ -13,6 +13,8 @@ import pytest
 
 from phijax import command, models
 from phijax.data import tokenize
+from phijax.longrope import baselines
+from phijax.longrope import plan as longrope
 from phijax.models import arithmetic
 from phijax.train import loop, recipe, step
 from phijax.upscale import plan
@@ -315,6 +317,35 @@ def test_growth_joins_two_recipes(name: str, variant: str) -> None:
     assert shapes(grown) == shapes(large)
 
 
+@pytest.mark.parametrize('variant', ['full', 'smoke'])
+def test_search_of_factors_is_taken(variant: str) -> None:
+    search = longrope.from_dict(command.plain(load('longrope/quickstart', variant)))
+    longrope.check(search, make('quickstart', variant).model)
+    # Source: arXiv:2402.13753, sec. 3.2.
+    settings = search.search
+    assert (settings.probability, settings.ceiling) == (0.3, 1.25)
+    assert settings.mutations == settings.crossovers
+    assert settings.parents * 2 == settings.population
+
+
+def test_finetuning_is_of_the_quickstart_model_with_linear_factors() -> None:
+    short, long = make('quickstart').model, make('longrope/finetune')
+    stretch = long.model.max_length // short.max_length
+    found = baselines.linear(short, stretch)
+    assert long.model == longrope.extended(short, found, long.data.length)
+    assert long.data.length == make_search().target_length
+    small = make('longrope/finetune', 'smoke')
+    assert small.model == long.model
+    assert small.init_from == small.data.directory == ''
+    changed = {key for key, value in flat(small).items() if flat(long).get(key) != value}
+    assert changed <= SIZES | {f'data.prepare.{key}' for key in small.data.prepare}
+
+
+def make_search() -> longrope.Plan:
+    """The search whose model the fine-tuning starts from."""
+    return longrope.from_dict(command.plain(load('longrope/quickstart')))
+
+
 @pytest.mark.parametrize('name', FILES)
 def test_docstring_is_the_command_and_the_source(name: str) -> None:
     text = runpy.run_path(str(FOLDER / f'{name}.py'))['__doc__']
@@ -329,7 +360,7 @@ def test_unknown_variant_is_refused(name: str) -> None:
         load(name, 'nonesuch')
 
 
-@pytest.mark.parametrize('name', RECIPES)
+@pytest.mark.parametrize('name', [*RECIPES, 'longrope/finetune'])
 def test_small_variant_trains(
     name: str, tokens: dict[str, pathlib.Path], tmp_path: pathlib.Path
 ) -> None:

@@ -53,9 +53,10 @@ def _read_transformers(fields: Fields) -> models.Config:
     Source: configuration_phi.py of transformers 5.23 (names and defaults).
     """
     rotation = rope.read(fields)
-    rotation.only('rope_type', 'default')
-    rotation.only('type', 'default')
-    for name in rotation.values.keys() - set(_ROPE_FIELDS):
+    rotation.only('rope_type', 'default', 'longrope')
+    rotation.only('type', 'default', 'longrope')
+    longrope = rope.longrope(fields, rotation)
+    for name in () if longrope else rotation.values.keys() - set(_ROPE_FIELDS):
         rotation.only(name)
     fields.only('hidden_act', 'gelu_new')
     fields.only('tie_word_embeddings', False)
@@ -80,6 +81,7 @@ def _read_transformers(fields: Fields) -> models.Config:
         residual_dropout=fields.number('resid_pdrop', 0.0),
         attention_dropout=fields.number('attention_dropout', 0.0),
         qk_layernorm=fields.flag('qk_layernorm', False),
+        **longrope,
     )
 
 
@@ -124,10 +126,6 @@ def _write(config: PhiConfig) -> dict[str, Any]:
             'transformers has qk_layernorm only with heads of embed_dim / num_heads features: '
             f'head_dim must be {natural}, got {config.head_dim}'
         )
-    rotation = {
-        'rope_theta': config.rope_theta,
-        'partial_rotary_factor': rope.rotary_factor(config.rotary_dim, config.head_dim),
-    }
     return {
         'architectures': ['PhiForCausalLM'],
         'model_type': 'phi',
@@ -139,8 +137,7 @@ def _write(config: PhiConfig) -> dict[str, Any]:
         **({} if config.head_dim == natural else {'head_dim': config.head_dim}),
         'intermediate_size': config.mlp_dim,
         'hidden_act': 'gelu_new',
-        'rope_parameters': {'rope_type': 'default', **rotation},
-        **rotation,
+        **rope.write(config),
         'max_position_embeddings': config.max_length,
         'layer_norm_eps': config.norm_eps,
         'initializer_range': config.init_std,

@@ -12,11 +12,14 @@ from phijax.models.configs import Config, config, from_dict, to_dict
 if TYPE_CHECKING:
     from phijax.models.cache import Cache, init_cache
     from phijax.models.decoder import Params, apply, axes, fan_in, head, hidden, init
+    from phijax.models.rotary import Rescaling
 
+_HOMES = {'Cache': 'cache', 'Rescaling': 'rotary', 'init_cache': 'cache'}
 __all__ = [
     'Cache',
     'Config',
     'Params',
+    'Rescaling',
     'apply',
     'axes',
     'config',
@@ -33,5 +36,5 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    home = 'cache' if name in {'Cache', 'init_cache'} else 'decoder'
+    home = _HOMES.get(name, 'decoder')
     return getattr(importlib.import_module(f'phijax.models.{home}'), name)

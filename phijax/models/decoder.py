@@ -20,6 +20,7 @@ from phijax.models.blocked import Mask
 from phijax.models.cache import Cache
 from phijax.models.configs import Config
 from phijax.models.layers import fold_in
+from phijax.models.rotary import Rescaling
 
 Params = dict[str, Any]
 
@@ -78,6 +79,7 @@ def hidden(
     positions: Int[Array, 'b t'] | None = None,
     lengths: Int[Array, ' b'] | None = None,
     cache: Cache | None = None,
+    rescaling: Rescaling | None = None,
     key: Key[Array, ''] | None = None,
 ) -> tuple[Float[Array, 'b t d'], Cache | None]:
     """The last norm's output at each position, and the cache with the new keys.
@@ -93,6 +95,8 @@ def hidden(
         lengths: how many tokens of each row are real, the rest being padding at its end, which no
             cache keeps; by default all.
         cache: what `init_cache` or an earlier call returned. It must have room for the new tokens.
+        rescaling: numbers of LongRoPE for every row in place of those of `config`; as they are
+            arrays, other numbers need no other program.
         key: dropout's key; None means no dropout.
     """
     params = _cast(params, config.dtype)
@@ -102,7 +106,7 @@ def hidden(
     if positions is None:
         positions = start[:, None] + jnp.arange(tokens.shape[1])[None]
     long = _long(config, positions, added, cache)
-    tables = rotary.tables(config, positions, long)
+    tables = rotary.tables(config, positions, rescaling or rotary.rescaling(config, long))
     mask = Mask(segments=segments)
     inputs = Inputs(jnp.int32(0), tables, mask, None, start, added, key)
     x = constrain.get()(ends.enter(tokens, fold_in(key, config.num_layers)), 'btd')

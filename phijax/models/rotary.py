@@ -1,6 +1,7 @@
 """Rotary position embedding on the first features of each head, and LongRoPE's rescaling of it."""
 
 import math
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
@@ -10,29 +11,50 @@ from phijax.models.configs import Config
 Tables = tuple[Float[Array, 'b t c'], Float[Array, 'b t c']]
 
 
+class Rescaling(NamedTuple):
+    """LongRoPE's numbers as arrays: the same for every row, or `(b, 1, c)` and `(b, 1, 1)`.
+
+    Attributes:
+        factors: what the frequency of each pair is divided by.
+        magnitude: what cosines and sines are multiplied by.
+    """
+
+    factors: Float[Array, '... c']
+    magnitude: Float[Array, '...']
+
+
 def tables(
-    config: Config, positions: Int[Array, 'b t'], long: Bool[Array, ' b'] | None = None
+    config: Config, positions: Int[Array, 'b t'], rescaling: Rescaling | None = None
 ) -> Tables:
     """Cosines and sines `(b, t, rotary_dim / 2)` of the angle of each pair, in float32.
 
     Source: arXiv:2104.09864, sec. 3.2.2: pair i turns by position / theta^(2i / rotary_dim).
     Source: modeling_rope_utils.py of transformers (longrope): each frequency is divided by its
     factor, and cosines and sines are multiplied by the magnitude.
-
-    Args:
-        long: the rows that have the long factors of LongRoPE; needed where `config` has factors.
     """
     exponents = jnp.arange(0, config.rotary_dim, 2, dtype=jnp.float32) / config.rotary_dim
     periods = config.rope_theta**exponents
     wide = positions[..., None].astype(jnp.float32)
-    if long is None or not config.original_length:
+    if rescaling is None:
         angles = wide / periods
         return jnp.cos(angles), jnp.sin(angles)
+    angles = wide / (periods * rescaling.factors)
+    return jnp.cos(angles) * rescaling.magnitude, jnp.sin(angles) * rescaling.magnitude
+
+
+def rescaling(config: Config, long: Bool[Array, ' b'] | None) -> Rescaling | None:
+    """The short or the long numbers of `config` for each row; None where it has no LongRoPE.
+
+    Args:
+        long: the rows that have the long ones.
+    """
+    if long is None or not config.original_length:
+        return None
     rows = long[:, None, None]
-    factors = jnp.where(rows, jnp.array(config.long_factors), jnp.array(config.short_factors))
-    magnitude = jnp.where(rows, _magnitude(config, long=True), _magnitude(config, long=False))
-    angles = wide / (periods * factors)
-    return jnp.cos(angles) * magnitude, jnp.sin(angles) * magnitude
+    return Rescaling(
+        jnp.where(rows, jnp.array(config.long_factors), jnp.array(config.short_factors)),
+        jnp.where(rows, _magnitude(config, long=True), _magnitude(config, long=False)),
+    )
 
 
 def rotate(x: Float[Array, 'b t n h'], tables: Tables) -> Float[Array, 'b t n h']:

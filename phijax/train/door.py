@@ -14,6 +14,10 @@ SHAPE = (
     *('head_dim', 'mlp_dim', 'rotary_dim'),
 )
 
+LONGROPE = (
+    *('original_length', 'short_factors', 'long_factors', 'short_magnitude', 'long_magnitude'),
+)
+
 
 def data_directory(recipe: Recipe, workdir: pathlib.Path) -> pathlib.Path:
     """Where the run's tokens are."""
@@ -65,7 +69,7 @@ def check_start(recipe: Recipe, config: models.Config) -> None:
     """Returns when the parameters of `init_from` fit this run's model.
 
     Raises:
-        InputError: they have another shape.
+        InputError: they have another shape, or LongRoPE factors that this run's model has not.
     """
     pairs = {key: (getattr(config, key), getattr(recipe.model, key)) for key in SHAPE}
     differing = [f'{key} {old} -> {new}' for key, (old, new) in pairs.items() if old != new]
@@ -73,6 +77,13 @@ def check_start(recipe: Recipe, config: models.Config) -> None:
         raise InputError(
             f'init_from={recipe.init_from} has another shape than the model: '
             f'{", ".join(differing)}. `python -m phijax.upscale` grows a checkpoint.'
+        )
+    rotations = {key: (getattr(config, key), getattr(recipe.model, key)) for key in LONGROPE}
+    if config.original_length and any(old != new for old, new in rotations.values()):
+        flags = ' '.join(f"--config.model.{key}='{old}'" for key, (old, _) in rotations.items())
+        raise InputError(
+            f'init_from={recipe.init_from} has LongRoPE factors, and the model has not these; '
+            f'give it the same: {flags}'
         )
 
 

@@ -135,6 +135,15 @@ MICROSOFT_OTHER = {
     'resid_pdrop': 0.2,
     'attn_pdrop': 0.3,
 }
+# Factors of rotary_dim 4.
+LONGROPE = {
+    'max_length': 64,
+    'original_length': 16,
+    'short_factors': (1.0, 1.5),
+    'long_factors': (1.25, 4.0),
+    'short_magnitude': 1.125,
+    'long_magnitude': 1.125,
+}
 
 
 def read(model_type, fields):
@@ -177,6 +186,8 @@ def test_defaults():
         ('phi', {'rope_scaling': {'type': 'linear', 'factor': 2.0}}, "type 'linear'.*'default'"),
         ('phi', {'rope_parameters': {'rope_type': 'yarn', 'factor': 2.0}}, "rope_type 'yarn'"),
         ('phi', {'rope_parameters': {'factor': 2.0}}, r'factor 2\.0 is not supported.*no value'),
+        ('phi', {'rope_scaling': {'type': 'yarn', 'short_factor': [1.0]}}, "type 'yarn'"),
+        ('phi', {'rope_scaling': {'type': 'longrope'}}, 'short_factor is missing'),
         ('phi', {'rope_scaling': 3}, 'rope_scaling must be an object, got 3'),
         ('phi', {'partial_rotary_factor': 0.04}, 'rotary_dim must be even'),
         ('phi', {'num_attention_heads': 0}, 'num_heads must be positive'),
@@ -217,6 +228,17 @@ def test_what_is_written_reads_back():
         assert read('phi', new) == read('phi', written)
     assert 'head_dim' not in phi.FAMILY.write(models.config('phi2'))
     assert phi.FAMILY.write(tiny.config(qk_layernorm=False))['head_dim'] == 10
+
+
+def test_factors_are_written_and_read_back():
+    config = tiny.config(unroll=0, qk_layernorm=False, **LONGROPE)
+    written = phi.FAMILY.write(config)
+    assert read('phi', written) == config
+    assert read('phi', {**written, 'rope_scaling': None}) == config
+    assert read('phi', {**written, 'rope_parameters': None}) == config
+    other = dataclasses.replace(config, long_magnitude=1.5)
+    with pytest.raises(ValueError, match='one magnitude for short and long rows'):
+        phi.FAMILY.write(other)
 
 
 def test_the_rotary_factor_gives_back_every_size():

@@ -1,5 +1,6 @@
 """transformers reads what we write: every key, and the same logits."""
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from phijax.data import tokenizer
 from phijax.interop import huggingface
+from tests.interop.test_phi import LONGROPE
 from tests.models import tiny
 
 WHY = 'needs `pip install phijax[hf]`; the golden files hold the names and shapes without it'
@@ -39,6 +41,19 @@ def test_from_pretrained(tmp_path, sizes, dtype):
     _, stored = huggingface.load(target)
     ours = tiny.forward(config)(stored, tokens)
     np.testing.assert_allclose(ours, logits, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize('length', [16, 17, 40])
+def test_factors_of_a_longer_context(tmp_path, length):
+    """On either side of the length at which the long factors begin."""
+    config = tiny.config(embed_dim=60, qk_layernorm=False, **LONGROPE)
+    params, tokens = tiny.randomised(config), tiny.tokens(config, 2, length)
+    huggingface.save(config, params, tmp_path / 'out')
+    model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / 'out').eval()
+    logits = model(torch.tensor(np.asarray(tokens))).logits.detach().numpy()
+    ours = tiny.forward(config)(params, tokens)
+    np.testing.assert_allclose(ours, logits, rtol=1e-5, atol=1e-5)
+    assert config == dataclasses.replace(huggingface.load(tmp_path / 'out')[0], unroll=1)
 
 
 def test_the_written_settings_survive_transformers(tmp_path):

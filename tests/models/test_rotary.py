@@ -1,9 +1,12 @@
 """Rotary embedding against its definition, computed with complex numbers in float64."""
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from phijax import models
 from phijax.models import rotary
 from tests.models import tiny
 
@@ -62,3 +65,29 @@ def test_half_precision_rounds_once(dtype):
     assert y.dtype == x.dtype
     exact = rotary.rotate(x.astype(jnp.float32), tables)
     np.testing.assert_array_equal(y, exact.astype(dtype))
+
+
+def test_factors_as_arrays_are_those_of_a_config():
+    plain = tiny.config(rotary_dim=6, max_length=16)
+    longer = dataclasses.replace(
+        plain,
+        max_length=64,
+        original_length=16,
+        short_factors=(1.0, 1.5, 2.0),
+        long_factors=(1.25, 2.5, 4.0),
+        short_magnitude=1.0,
+        long_magnitude=1.125,
+    )
+    params, tokens = tiny.randomised(plain), tiny.tokens(plain, 2, 24)
+    hidden = tiny.jit(models.hidden, static_argnums=0)
+    expected, _ = hidden(longer, params, tokens)
+    given = models.Rescaling(jnp.array(longer.long_factors), jnp.float32(1.125))
+    for config in (plain, longer):
+        found, _ = hidden(config, params, tokens, rescaling=given)
+        np.testing.assert_array_equal(found, expected)
+    short, _ = hidden(longer, params, tokens[:, :16])
+    given = models.Rescaling(jnp.array(longer.short_factors), jnp.float32(1))
+    found, _ = hidden(plain, params, tokens[:, :16], rescaling=given)
+    np.testing.assert_array_equal(found, short)
+    assert (found != expected[:, :16]).any()
+    assert (short != hidden(plain, params, tokens[:, :16])[0]).any()

@@ -267,3 +267,28 @@ def test_start_of_another_shape_is_answered(changes: dict[str, int], answer: str
     with refused(answer):
         door.check_start(run, configs.config('phi1_small', **tiny.MODEL | changes))
     door.check_start(run, configs.config('phi1_small', **tiny.MODEL | {'dtype': 'bfloat16'}))
+
+
+def test_factors_of_the_start_must_be_those_of_the_run() -> None:
+    factors = {
+        'original_length': 16,
+        'short_factors': (1.0, 1.0),
+        'long_factors': (1.25, 2.0),
+        'short_magnitude': 1.0,
+        'long_magnitude': 1.0,
+    }
+    start = configs.config('phi1_small', **tiny.MODEL | factors)
+    with pytest.raises(
+        InputError, match='has LongRoPE factors, and the model has not these'
+    ) as told:
+        door.check_start(tiny.make(init_from='runs/longer'), start)
+    assert all(
+        f"--config.model.{key}='{value}'" in str(told.value) for key, value in factors.items()
+    )
+    run = tiny.make(model=configs.to_dict(start), init_from='runs/longer')
+    door.check_start(run, start)
+    # A model without factors may be given any.
+    door.check_start(run, configs.config('phi1_small', **tiny.MODEL))
+    other = configs.to_dict(start) | {'long_factors': (1.25, 2.5)}
+    with pytest.raises(InputError, match=r'give it the same: --config\.model\.original_length'):
+        door.check_start(tiny.make(model=other, init_from='runs/longer'), start)
