@@ -119,7 +119,11 @@ def complete(
     encoded = [tokenizer.encode(prompt) or [tokenizer.end_of_text] for prompt in prompts]
     limits = {'end_of_text': tokenizer.end_of_text, 'vocab_size': tokenizer.vocab_size}
     completions = generate(config, params, encoded, **limits | options)
-    return [tokenizer.decode(ids) for ids in completions]
+    # Decoded after its prompt: a text that begins here could begin with a space too few.
+    return [
+        tokenizer.decode([*before, *ids])[len(tokenizer.decode(before)) :]
+        for before, ids in zip(encoded, completions, strict=True)
+    ]
 
 
 def complete_with(
