@@ -35,7 +35,7 @@ def open(  # noqa: A001
     from phijax.interop import huggingface, workdir
     from phijax.interop.fields import MissingFileError, read_json
 
-    if Path(path).is_file():
+    if _is_gguf(Path(path)):
         from phijax.interop import gguf
 
         return gguf.load(path)
@@ -82,11 +82,22 @@ def _split(path: Path) -> tuple[Path, int | None]:
     return path, None
 
 
+def _is_gguf(path: Path) -> bool:
+    """Whether a file says that it is GGUF, by its name or by its first bytes."""
+    if not path.is_file():
+        return False
+    with path.open('rb') as file:
+        return path.suffix == '.gguf' or file.read(4) == b'GGUF'
+
+
 def _hint(path: Path) -> str:
-    if path.exists():
+    if path.is_dir():
         return 'It has no config.json. '
+    if path.is_file():
+        return "It is a file that does not begin with 'GGUF'. "
     return (
-        f'There is no such directory (`hf download {path} --local-dir DIR` gets a published one). '
+        f'There is no such file or directory (`hf download {path} --local-dir DIR` gets a published '
+        'one). '
     )
 
 

@@ -24,7 +24,7 @@ _BIG_ENDIAN = tuple(version << 24 for version in (1, *VERSIONS))
 # Far above what any model has; they bound what a header can make this module allocate.
 _MOST_SETTINGS = 1 << 12
 _MOST_TENSORS = 1 << 16
-_MOST_ITEMS = 1 << 22
+_MOST_ITEMS = 1 << 21
 _MOST_AXES = 4
 _LARGEST_ALIGNMENT = 1 << 16
 _LONGEST_NAME = 1 << 10
@@ -149,9 +149,9 @@ class _Cursor:
         self.items += length
         if self.items > _MOST_ITEMS:
             raise ValueError(f'its lists have more than {_MOST_ITEMS} items')
-        if kind == _KINDS.FLOAT32:
-            data = self.bytes(4 * length, what)
-            return [float(x) for x in np.frombuffer(data, '<f4')]
+        if kind in _NUMBERS:
+            numbers = np.dtype(_NUMBERS[_KINDS(kind)]).newbyteorder('<')
+            return np.frombuffer(self.bytes(length * numbers.itemsize, what), numbers).tolist()
         return [self.value(kind, what) for _ in range(length)]
 
 
