@@ -96,8 +96,8 @@ def _hint(path: Path) -> str:
     if path.is_file():
         return "It is a file that does not begin with 'GGUF'. "
     return (
-        f'There is no such file or directory (`hf download {path} --local-dir DIR` gets a published '
-        'one). '
+        f'There is no such file or directory (`hf download {path} --local-dir DIR` gets a '
+        'published one). '
     )
 
 

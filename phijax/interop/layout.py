@@ -137,11 +137,7 @@ def fit(
         )
     plans = [plan(config, names) for names in tables if covers(config, names)]
     best = max(plans, key=lambda plan: len(plan.keys() & found.keys()))
-    wrong = [f'unknown: {name}' for name in found if name not in best]
-    wrong += [f'missing: {name}' for name in best if name not in found]
-    for name, pieces in best.items():
-        if name in found and found[name] != shape(pieces):
-            wrong.append(f'misshapen: {name} is {found[name]}, the model needs {shape(pieces)}')
+    wrong = _misfits(best, found)
     wrong += [fault for name, fault in faults.items() if name in best]
     if wrong:
         raise InputError('\n  '.join([f'{source} does not hold this model:', *wrong]))
@@ -236,6 +232,16 @@ def unflatten(leaves: Mapping[str, Any]) -> dict[str, Any]:
             node = node.setdefault(parent, {})
         node[last] = leaf
     return tree
+
+
+def _misfits(plan: Plan, found: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """The tensors that are unknown, missing or misshapen."""
+    wrong = [f'unknown: {name}' for name in found if name not in plan]
+    wrong += [f'missing: {name}' for name in plan if name not in found]
+    for name, pieces in plan.items():
+        if name in found and found[name] != shape(pieces):
+            wrong.append(f'misshapen: {name} is {found[name]}, the model needs {shape(pieces)}')
+    return wrong
 
 
 def _fill(name: str, config: models.Config, layer: int | None) -> str:

@@ -76,7 +76,8 @@ class BytePairTokenizer(Codec):
         inner.no_truncation()
         inner.no_padding()
         self._inner = inner
-        self._unspelled = _unspelled(inner.get_vocab())
+        by_bytes = isinstance(inner.decoder, decoders.ByteLevel)
+        self._unspelled = _unspelled(inner.get_vocab()) if by_bytes else None
         added = inner.get_added_tokens_decoder().items()
         ids = inner.get_vocab(with_added_tokens=True).values()
         special = {token.content: i for i, token in added if token.special}
@@ -286,16 +287,19 @@ def _cut(pre: str) -> Any:
 
 def _unspelled(vocab: Container[str]) -> re.Pattern[str] | None:
     """What finds a character whose UTF-8 begins with a byte that a vocabulary lacks."""
-    ranges = []
-    for byte, character in CHARACTERS.items():
-        if character in vocab or 128 <= byte < 194 or byte > 244:  # begin no character
-            continue
-        kept, tail = (byte, 0) if byte < 128 else (byte & 31, 6)
-        if byte >= 224:
-            kept, tail = (byte & 15, 12) if byte < 240 else (byte & 7, 18)
-        last = min((kept + 1 << tail) - 1, sys.maxunicode)
-        ranges.append(f'{re.escape(chr(kept << tail))}-{re.escape(chr(last))}')
+    begins = (*range(128), *range(0xC2, 0xF5))
+    lacking = [_beginning_with(byte) for byte in begins if CHARACTERS[byte] not in vocab]
+    ranges = [f'{re.escape(first)}-{re.escape(last)}' for first, last in lacking]
     return re.compile(f'[{"".join(ranges)}]') if ranges else None
+
+
+def _beginning_with(byte: int) -> tuple[str, str]:
+    """The first and the last character whose UTF-8 begins with a byte."""
+    if byte < 128:
+        return chr(byte), chr(byte)
+    bits = 6 if byte < 0xE0 else 12 if byte < 0xF0 else 18
+    kept = byte & (0x1F if bits == 6 else 0x0F)
+    return chr(kept << bits), chr(min((kept + 1 << bits) - 1, sys.maxunicode))
 
 
 def _name_of_cut(definition: dict[str, Any]) -> str:

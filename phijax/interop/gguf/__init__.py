@@ -42,24 +42,10 @@ def load(
     content = reading.read(path)
     try:
         architecture, config = _read_config(content)
-        tokenizer = vocabulary.read(content.settings)
-        if tokenizer is not None and tokenizer.vocab_size > config.vocab_size:
-            raise InputError(
-                f'it has {tokenizer.vocab_size} tokens, and only {config.vocab_size} rows for them'
-            )
+        tokenizer = vocabulary.read(config, content.settings)
     except (ValueError, OverflowError) as error:
         raise InputError(f'{path}: {error}') from error
-    family = families.ARCHITECTURES[architecture]
-    tensors = {name: x for name, x in content.tensors.items() if not name.endswith(family.ignored)}
-    found = {name: tensor.shape for name, tensor in tensors.items()}
-    plan = layout.fit(path, config, family.names, found, {})
-    params = layout.empty(config)
-    for name, pieces in plan.items():
-        tensor = tensors[name].read()
-        if _is_turned(architecture, name):
-            tensor = families.halves(tensor, config)
-        layout.unpack(pieces, tensor, params)
-    return config, layout.unflatten(params), tokenizer
+    return config, _read_params(path, architecture, config, content.tensors), tokenizer
 
 
 def save(
@@ -82,13 +68,7 @@ def save(
             are not those of `config`, or the tokenizer does not fit, or `dtype` cannot hold a
             weight.
     """
-    if config.family not in families.WRITERS:
-        raise InputError(
-            f'GGUF has no models of the family {config.family!r} (those that it has: '
-            f'{", ".join(families.WRITERS)})'
-        )
-    if dtype not in configs.DTYPES:
-        raise InputError(f'dtype {dtype!r} is not one of {", ".join(configs.DTYPES)}')
+    _check_options(config, dtype)
     path = Path(path)
     settings = families.WRITERS[config.family](config) | vocabulary.write(config, tokenizer)
     architecture = settings['general.architecture']
@@ -97,20 +77,44 @@ def save(
     layout.check(config, leaves)
     plan = layout.plan(config, families.ARCHITECTURES[architecture].names[0])
     factors = families.factors(config)
+    shapes = {name: x.shape for name, x in factors.items()}
+    shapes |= {name: layout.shape(pieces) for name, pieces in plan.items()}
+    dtypes = {name: dtype if len(shape) > 1 else 'float32' for name, shape in shapes.items()}
 
     def make(name: str) -> np.ndarray:
         tensor = factors[name] if name in factors else layout.pack(plan[name], leaves)
         if _is_turned(architecture, name):
             tensor = families.halves(tensor, config, back=True)
-        return layout.rounded(name, tensor, tensors[name][1])
+        return layout.rounded(name, tensor, dtypes[name])
 
-    shapes = {name: x.shape for name, x in factors.items()}
-    shapes |= {name: layout.shape(pieces) for name, pieces in plan.items()}
-    tensors = {
-        name: (shape, dtype if len(shape) > 1 else 'float32') for name, shape in shapes.items()
-    }
     with appearing_file(path) as target:
-        writing.write(target, settings | about, tensors, make)
+        writing.write(target, settings | about, shapes, dtypes, make)
+
+
+def _check_options(config: models.Config, dtype: str) -> None:
+    if config.family not in families.WRITERS:
+        raise InputError(
+            f'GGUF has no models of the family {config.family!r} (those that it has: '
+            f'{", ".join(families.WRITERS)})'
+        )
+    if dtype not in configs.DTYPES:
+        raise InputError(f'dtype {dtype!r} is not one of {", ".join(configs.DTYPES)}')
+
+
+def _read_params(
+    path: Path, architecture: str, config: models.Config, stored: dict[str, reading.Tensor]
+) -> models.Params:
+    family = families.ARCHITECTURES[architecture]
+    tensors = {name: x for name, x in stored.items() if not name.endswith(family.ignored)}
+    found = {name: tensor.shape for name, tensor in tensors.items()}
+    plan = layout.fit(path, config, family.names, found, {})
+    params = layout.empty(config)
+    for name, pieces in plan.items():
+        tensor = tensors[name].read()
+        if _is_turned(architecture, name):
+            tensor = families.halves(tensor, config)
+        layout.unpack(pieces, tensor, params)
+    return layout.unflatten(params)
 
 
 def _read_config(content: reading.Content) -> tuple[str, models.Config]:

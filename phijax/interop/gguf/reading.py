@@ -215,6 +215,12 @@ def _place(
         )
         for name, (shape, kind, offset) in described.items()
     }
+    _check_apart(tensors, first, alignment, cursor.size)
+    return tensors
+
+
+def _check_apart(tensors: dict[str, Tensor], first: int, alignment: int, size: int) -> None:
+    """Returns when every tensor is within the file, and none within another."""
     end = first
     for name, tensor in sorted(tensors.items(), key=lambda item: item[1].start):
         if (tensor.start - first) % alignment or tensor.start < end:
@@ -223,9 +229,8 @@ def _place(
                 f'or within the tensor before it (to byte {end})'
             )
         end = tensor.start + tensor.size
-        if end > cursor.size:
-            raise ValueError(f'{name} reaches to byte {end}, the file to {cursor.size}')
-    return tensors
+        if end > size:
+            raise ValueError(f'{name} reaches to byte {end}, the file to {size}')
 
 
 def _kind(name: str, kind: int) -> gguf.GGMLQuantizationType:

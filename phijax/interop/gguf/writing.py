@@ -22,29 +22,30 @@ FILE_TYPES = {
 def write(
     path: Path,
     settings: Mapping[str, Any],
-    tensors: Mapping[str, tuple[tuple[int, ...], str]],
+    shapes: Mapping[str, tuple[int, ...]],
+    dtypes: Mapping[str, str],
     make: Callable[[str], np.ndarray],
 ) -> None:
     """Writes the file.
 
     Args:
         settings: by key; `general.architecture` must be among them.
-        tensors: shape and dtype of each, by name.
+        shapes: of each tensor, by name.
         make: a tensor by its name, in its dtype.
     """
     writer = gguf.GGUFWriter(path, settings['general.architecture'])
     for key, value in settings.items():
         if key != 'general.architecture':
             _add(writer, key, value)
-    for name, (shape, dtype) in tensors.items():
-        kind = KINDS[dtype]
+    for name, shape in shapes.items():
+        kind = KINDS[dtypes[name]]
         size = gguf.GGML_QUANT_SIZES[kind][1] * int(np.prod(shape))
         writer.add_tensor_info(name, shape, np.dtype(np.float32), size, raw_dtype=kind)
     try:
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_ti_data_to_file()
-        for name in tensors:
+        for name in shapes:
             writer.write_tensor_data(np.ascontiguousarray(make(name)))
     finally:
         writer.close()

@@ -56,9 +56,10 @@ def test_real_vocabularies(asset, phi3):
     directory = asset('gpt2-vocabulary')
     codegen = tokenizer.codegen(directory / 'encoder.json', directory / 'vocab.bpe')
     for made, rows in ((codegen, 51200), (phi3, 32064)):
-        settings = vocabulary.write(files.small(vocab_size=rows), made)
+        config = files.small(vocab_size=rows)
+        settings = vocabulary.write(config, made)
         assert len(settings['tokenizer.ggml.tokens']) == rows
-        found = vocabulary.read(settings)
+        found = vocabulary.read(config, settings)
         assert found.ends == made.ends
         for text in TEXTS:
             assert found.encode(text) == made.encode(text)
@@ -77,7 +78,9 @@ def test_more_ids_than_rows(tmp_path, made):
     files.written(path, files.small())
     settings, tensors = files.unpacked(path)
     path.write_bytes(files.packed(settings | vocabulary.write(CONFIG, made), tensors))
-    with pytest.raises(InputError, match='it has 260 tokens, and only 61 rows for them'):
+    with pytest.raises(
+        InputError, match=r'y\.gguf: the tokenizer has 260 ids, the model has only 61 rows'
+    ):
         gguf.load(path)
 
 
@@ -108,4 +111,4 @@ def test_settings_that_are_no_tokenizer(made, change, said):
     settings = vocabulary.write(CONFIG, made)
     settings |= {f'tokenizer.ggml.{key}': value for key, value in change.items()}
     with pytest.raises(InputError, match=said):
-        vocabulary.read(settings)
+        vocabulary.read(CONFIG, settings)
