@@ -60,6 +60,7 @@ setup(
     license_files=['LICENSE'],
     python_requires='>=3.11',
     packages=find_packages(include=['phijax*']),
+    package_data={'phijax.interop': ['published/*.json']},
     install_requires=REQUIREMENTS,
     extras_require=EXTRAS,
     classifiers=[

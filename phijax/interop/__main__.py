@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     verify = commands.add_parser('verify', help='logits against those that were published')
     verify.add_argument('--checkpoint', required=True, help='a model of any kind')
-    verify.add_argument('--golden', required=True, help='phi-1, phi-1_5, phi-2 or a JSON file')
+    verify.add_argument('--golden', required=True, help='a model such as phi-2, or a JSON file')
 
     flags = parser.parse_args(arguments)
     try:
