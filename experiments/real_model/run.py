@@ -9,6 +9,8 @@ import json
 import pathlib
 import sys
 import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import jax
 import numpy as np
@@ -18,6 +20,7 @@ import transformers
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+import rounding  # noqa: E402
 import texts  # noqa: E402
 from reference import LlamaCpp  # noqa: E402
 
@@ -59,8 +62,13 @@ TINY = {
 class Ours:
     """phijax's logits and greedy answers for the model at a path."""
 
-    def __init__(self, path: pathlib.Path) -> None:
-        """Opens it."""
+    def __init__(self, path: pathlib.Path, change: Callable[[], AbstractContextManager]) -> None:
+        """Opens it.
+
+        Args:
+            change: the context in which its logits are computed.
+        """
+        self._change = change
         self.config, self.host, self.tokenizer = interop.open(path)
         self.params = jax.device_put(self.host)
         self._apply = jax.jit(lambda params, ids: models.apply(self.config, params, ids)[0])
@@ -68,7 +76,8 @@ class Ours:
     def logits(self, ids: list[int]) -> np.ndarray:
         """Of the next token after each of `ids`, padded so that few programs are compiled."""
         padded = ids + [0] * (-len(ids) % 64)
-        return np.asarray(self._apply(self.params, np.array([padded])))[0, : len(ids)]
+        with self._change():
+            return np.asarray(self._apply(self.params, np.array([padded])))[0, : len(ids)]
 
     def greedy(self, prompts: list[list[int]], count: int) -> list[list[int]]:
         """The likeliest ids after each prompt."""
@@ -126,7 +135,9 @@ def compare_transformers(ours: Ours, rows: list[list[int]], directory: pathlib.P
     return {'model': kind, 'rows': len(rows), 'largest_difference': worst, 'largest_logit': largest}
 
 
-def compare_tiny(name: str, overrides: dict, directory: pathlib.Path, rows: int) -> dict:
+def compare_tiny(
+    name: str, overrides: dict, directory: pathlib.Path, rows: int, change: Callable = nullcontext
+) -> dict:
     """The largest difference of log-probabilities from llama.cpp's on a random model."""
     random = np.random.default_rng(0)
     config = models.config(name, **SIZES | overrides)
@@ -137,7 +148,7 @@ def compare_tiny(name: str, overrides: dict, directory: pathlib.Path, rows: int)
     path = directory / f'{len(list(directory.iterdir()))}.gguf'
     made = tokenizers.train(['a b c abc ' * 20], 260)
     gguf.save(config, params, path, tokenizer=made)
-    ours, theirs = Ours(path), LlamaCpp(path, made.encode('a')[0], context=64)
+    ours, theirs = Ours(path, change), LlamaCpp(path, made.encode('a')[0], context=64)
     worst = 0.0
     for length in range(1, 1 + rows):
         ids = random.integers(1, 257, 4 * length).tolist()
@@ -165,8 +176,10 @@ def main() -> None:
         directory = pathlib.Path(scratch)
         for name, (base, overrides) in TINY.items():
             report(name, compare_tiny(base, overrides, directory, rows=12))
+        figures = compare_tiny(*TINY['phi2'], directory, 12, rounding.half_precision_gelu)
+        report("phi2, with llama.cpp's GELU", figures)
         shipped = assets.fetch('smollm2-135m') / SHIPPED
-        ours = Ours(shipped)
+        ours = Ours(shipped, nullcontext)
         codec = ours.tokenizer
         prompts = [codec.encode(prompt) for prompt in texts.PROMPTS[few]]
         prompts += [texts.chat(codec, question) for question in texts.QUESTIONS[few]]
@@ -181,6 +194,8 @@ def main() -> None:
         theirs = LlamaCpp(shipped, codec.encode('a')[0])
         report('Q4_1 greedy', compare_greedy(ours, theirs, prompts, 24))
         report('Q4_1 forced', compare_forced(ours, theirs, passages, 40))
+        rounded = Ours(shipped, rounding.eight_bit_inputs)
+        report('Q4_1 forced, inputs of 8 bits', compare_forced(rounded, theirs, passages, 40))
 
 
 def _until(ends: tuple[int, ...], ids: list[int]) -> list[int]:

@@ -121,7 +121,7 @@ def _read_config(path: Path) -> tuple[layout.Family, models.Config]:
     try:
         fields.only('quantization_config')
         return family, read(fields)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise InputError(f'{path}: {error}') from error
 
 
