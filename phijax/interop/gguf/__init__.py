@@ -5,6 +5,7 @@ turns into float32. Strict as `huggingface` is: a tensor that is unknown, missin
 shape is an error that lists them all, and so is a setting that the models here do not compute.
 """
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from phijax.data.tokenizer import Tokenizer
 
 SUFFIX = '.gguf'
+_MOST_FACTORS = 1 << 12
 _TURNED = ('.attn_q.weight', '.attn_k.weight')
 
 
@@ -58,7 +60,8 @@ def save(
 ) -> None:
     """Writes a file that llama.cpp and `load` read; it is there whole or not at all.
 
-    llama.cpp has no window in phi-3: beyond a window's length its answers are others.
+    llama.cpp has no window in phi-3: beyond a window's length its answers are others. A chat
+    template is not written, as models here have none.
 
     Args:
         dtype: what matrices are rounded to; norms and biases stay float32, as llama.cpp needs.
@@ -105,7 +108,7 @@ def _read_params(
     path: Path, architecture: str, config: models.Config, stored: dict[str, reading.Tensor]
 ) -> models.Params:
     family = families.ARCHITECTURES[architecture]
-    tensors = {name: x for name, x in stored.items() if not name.endswith(family.ignored)}
+    tensors = {name: x for name, x in stored.items() if name not in family.ignored}
     found = {name: tensor.shape for name, tensor in tensors.items()}
     plan = layout.fit(path, config, family.names, found, {})
     params = layout.empty(config)
@@ -126,6 +129,7 @@ def _read_config(content: reading.Content) -> tuple[str, models.Config]:
             f'general.architecture {architecture!r} is not supported (supported: '
             f'{", ".join(families.ARCHITECTURES)})'
         )
+    fields.only('split.count', 0, 1)
     prefix = f'{architecture}.'
     own = {k.removeprefix(prefix): v for k, v in fields.values.items() if k.startswith(prefix)}
     return architecture, families.ARCHITECTURES[architecture].readers[architecture](
@@ -140,6 +144,8 @@ def _told_by_tensors(tensors: dict[str, reading.Tensor]) -> dict[str, Any]:
         told[families.ROWS] = tensors['token_embd.weight'].shape[0]
     for name in (families.SHORT, families.LONG):
         if name in tensors:
+            if math.prod(tensors[name].shape) > _MOST_FACTORS:
+                raise InputError(f'{name} has the shape {tensors[name].shape}')
             told[name] = families.decimals(tensors[name].read())
     return told
 

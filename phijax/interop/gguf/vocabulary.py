@@ -49,7 +49,7 @@ def write(config: models.Config, tokenizer: 'Tokenizer | None') -> dict[str, Any
     own = _own_lists(lists, spare) | {
         'tokens': lists.tokens + [f'[PAD{len(lists.tokens) + i}]' for i in range(spare)],
         'token_type': lists.types + [UNUSED] * spare,
-        'bos_token_id': lists.end_of_text if begin is None else begin,
+        'bos_token_id': tokenizer.end_of_text if begin is None else begin,
         'eos_token_id': lists.end_of_text,
         # A model here has seen what its tokenizer gives, and nothing before it.
         'add_bos_token': False,
@@ -74,6 +74,8 @@ def _make(fields: Fields) -> 'Tokenizer':
 def _own_lists(lists: 'Lists', spare: int) -> dict[str, Any]:
     """What sentencepiece and byte-level BPE have each for themselves."""
     if not lists.scores:
+        if not lists.merges:
+            raise InputError('llama.cpp reads no byte-level tokenizer without merges')
         return {'model': MERGES, 'pre': lists.pre, 'merges': list(lists.merges)}
     return {
         'model': PIECES,

@@ -173,6 +173,7 @@ REFUSED = [
     ('phi2', {'general.architecture': 'gpt2'}, "'gpt2' is not supported .*: llama, phi3, phi2"),
     ('phi2', {'general.architecture': ...}, 'general.architecture None is not'),
     ('phi2', {'general.architecture': 7}, 'general.architecture 7 is not'),
+    ('phi2', {'split.count': 3}, r'split.count 3 is not supported \(supported: 0 or 1\)'),
     ('phi2', {'phi2.block_count': ...}, 'block_count is missing'),
     ('phi2', {'phi2.block_count': 0}, 'block_count must be 1 to 16777216, got 0'),
     ('phi2', {'phi2.block_count': 500}, 'have 500 layers, but there are only'),
@@ -218,7 +219,7 @@ def test_settings_that_change_nothing(path, settings):
 
 
 @pytest.mark.parametrize('name', ['rope_factors_long.weight', 'rope_factors_short.weight'])
-@pytest.mark.parametrize('value', [..., np.ones(3), np.array([np.nan, 1])])
+@pytest.mark.parametrize('value', [..., np.ones(3), np.ones(5000), np.array([np.nan, 1])])
 def test_factors_that_do_not_fit(path, name, value):
     files.written(path, CASES['phi3, LongRoPE'])
     with pytest.raises(InputError, match=r'factors|rope_factors'):

@@ -3,6 +3,7 @@
 import pytest
 
 from phijax.data import tokenizer
+from phijax.data.tokenizer import byte_pairs
 from phijax.errors import InputError
 from phijax.interop import gguf
 from phijax.interop.gguf import vocabulary
@@ -29,6 +30,17 @@ def test_byte_pairs(tmp_path, made):
     assert found.lists() == made.lists()
     assert (found.end_of_text, found.vocab_size) == (made.end_of_text, made.vocab_size)
     assert found.encode(TEXT) == made.encode(TEXT)
+
+
+def test_two_ends(tmp_path):
+    """llama.cpp stops at the end of a turn; documents are parted by the end of text."""
+    tokens = ['<|endoftext|>', '<|im_end|>', *sorted(byte_pairs.ALPHABET), 'ab']
+    made = tokenizer.from_merges(tokens, ['a b'], [3, 3, *[1] * 257], 'smollm', 1)
+    found = again(tmp_path / 'x.gguf', CONFIG, made)
+    assert (found.ends, found.lists().pre) == ((0, 1), 'smollm')
+    settings, _ = files.unpacked(tmp_path / 'x.gguf')
+    assert settings['tokenizer.ggml.bos_token_id'] == 0
+    assert settings['tokenizer.ggml.eos_token_id'] == 1
 
 
 def test_pieces(tmp_path):
@@ -69,6 +81,11 @@ def test_no_tokenizer(tmp_path):
     assert again(tmp_path / 'x.gguf', CONFIG, None) is None
     settings, _ = files.unpacked(tmp_path / 'x.gguf')
     assert settings['tokenizer.ggml.model'] == 'none'
+
+
+def test_no_merges():
+    with pytest.raises(InputError, match='no byte-level tokenizer without merges'):
+        vocabulary.write(CONFIG, tokenizer.train([''], 257))
 
 
 def test_more_ids_than_rows(tmp_path, made):
