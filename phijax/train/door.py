@@ -187,7 +187,7 @@ def _start_missing(recipe: Recipe) -> str:
     return (
         f'init_from={recipe.init_from} is not there. Make it with\n'
         f'  python -m phijax.train --config=configs/phi1.py --workdir={recipe.init_from}\n'
-        'or give a workdir, a Hugging Face directory or a GGUF file: --config.init_from=PATH'
+        'or give a workdir or a Hugging Face directory: --config.init_from=DIRECTORY'
     )
 
 

@@ -118,8 +118,8 @@ class Recipe:
 
     Attributes:
         num_steps: updates; `batch_size`: rows per update.
-        init_from: model to start from (a workdir, a Hugging Face directory, a GGUF file); empty
-            starts fresh.
+        init_from: checkpoint to start from (a workdir or a Hugging Face directory); empty starts
+            fresh.
         loss_chunk: positions whose logits exist at once; 0 means all of a row.
         evaluate_every: steps between evaluations on held-out rows; 0 means only at the end.
         evaluate_rows: held-out rows per source and evaluation; 0 means all.
