@@ -8,7 +8,9 @@ from absl import flags
 from phijax import command, generate
 from phijax.errors import InputError
 
-_CHECKPOINT = flags.DEFINE_string('checkpoint', None, 'A workdir or a Hugging Face directory.')
+_CHECKPOINT = flags.DEFINE_string(
+    'checkpoint', None, 'A workdir, a Hugging Face directory or a GGUF file.'
+)
 _PROMPT = flags.DEFINE_string('prompt', None, 'The text to go on from; empty for a new document.')
 _MAX_NEW_TOKENS = flags.DEFINE_integer('max_new_tokens', 128, 'Most tokens to write.')
 _TEMPERATURE = flags.DEFINE_float('temperature', 0.0, '0 takes the likeliest token each time.')

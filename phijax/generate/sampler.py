@@ -132,7 +132,7 @@ def complete_with(
     """The text that the model at `checkpoint` writes after each prompt.
 
     Args:
-        checkpoint: a workdir or a Hugging Face directory.
+        checkpoint: a workdir, a Hugging Face directory or a GGUF file.
         options: those of `generate`.
 
     Raises:

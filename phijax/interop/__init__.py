@@ -1,6 +1,6 @@
-"""Models in files: `open` for every command, and `huggingface` for what others wrote or will read.
+"""Models in files: `open` for every command, `huggingface` and `gguf` for what others read.
 
-A path is a workdir of phijax, one checkpoint in it, or a Hugging Face directory.
+A path is a workdir of phijax, one checkpoint in it, a Hugging Face directory, or a GGUF file.
 """
 
 import os
@@ -15,8 +15,8 @@ __all__ = ['carried_moments', 'moments', 'open']
 
 _ACCEPTED = (
     'a workdir of phijax (config.json with `model`, and checkpoints/), one of its checkpoints '
-    '(WORKDIR/checkpoints/00000100), or a Hugging Face directory (config.json with `model_type`, '
-    'and safetensors)'
+    '(WORKDIR/checkpoints/00000100), a Hugging Face directory (config.json with `model_type`, '
+    'and safetensors), or a GGUF file'
 )
 
 
@@ -35,6 +35,10 @@ def open(  # noqa: A001
     from phijax.interop import huggingface, workdir
     from phijax.interop.fields import MissingFileError, read_json
 
+    if _is_gguf(Path(path)):
+        from phijax.interop import gguf
+
+        return gguf.load(path)
     place, step = _split(Path(path))
     if not (place / 'config.json').is_file():
         raise MissingFileError(f'{path} is not a model. {_hint(place)}It must be {_ACCEPTED}')
@@ -78,11 +82,22 @@ def _split(path: Path) -> tuple[Path, int | None]:
     return path, None
 
 
+def _is_gguf(path: Path) -> bool:
+    """Whether a file says that it is GGUF, by its name or by its first bytes."""
+    if not path.is_file():
+        return False
+    with path.open('rb') as file:
+        return path.suffix == '.gguf' or file.read(4) == b'GGUF'
+
+
 def _hint(path: Path) -> str:
-    if path.exists():
+    if path.is_dir():
         return 'It has no config.json. '
+    if path.is_file():
+        return "It is a file that does not begin with 'GGUF'. "
     return (
-        f'There is no such directory (`hf download {path} --local-dir DIR` gets a published one). '
+        f'There is no such file or directory (`hf download {path} --local-dir DIR` gets a '
+        'published one). '
     )
 
 

@@ -28,7 +28,7 @@ def run(plan: Plan, source: str | os.PathLike[str], target: str | os.PathLike[st
     `target/report.md` and `target/origins.json` say where every array and layer comes from.
 
     Args:
-        source: a workdir, one of its checkpoints, or a Hugging Face directory.
+        source: a workdir, one of its checkpoints, a Hugging Face directory or a GGUF file.
 
     Raises:
         FileNotFoundError: there is no model at `source`.

@@ -143,14 +143,32 @@ def test_a_failed_import_leaves_nothing(tmp_path, copy_of):
 @pytest.mark.parametrize(
     ('files', 'path', 'said'),
     [
-        ({}, 'nothing', r'nothing is not a model\. There is no such directory.*hf download'),
+        (
+            {},
+            'nothing',
+            r'nothing is not a model\. There is no such file or directory.*hf download',
+        ),
         ({}, '.', r'It has no config\.json'),
         ({'config.json': '{}'}, '.', r'config\.json is of neither kind'),
         ({'config.json': '{"model": "phi"}'}, '.', 'of neither kind'),
         ({'config.json': '{'}, '.', 'is not JSON'),
         ({'config.json': '{"model_type": "gpt2"}'}, '.', "model_type 'gpt2'"),
         ({'config.json': '{"model": {"family": "x"}}'}, '.', "family 'x' is not one of phi"),
-        ({'model.gguf': ''}, 'model.gguf', r'model\.gguf is not a model'),
+        (
+            {'model.gguf': ''},
+            'model.gguf',
+            r'model\.gguf is not a sound GGUF file: it ends at byte 0',
+        ),
+        (
+            {'model.bin': 'GGUF'},
+            'model.bin',
+            r'model\.bin is not a sound GGUF file: it ends at byte 4',
+        ),
+        (
+            {'config.json': '{}'},
+            'config.json',
+            r'is not a model\. It is a file that does not begin',
+        ),
     ],
 )
 def test_what_is_not_a_model(tmp_path, files, path, said):
@@ -161,3 +179,4 @@ def test_what_is_not_a_model(tmp_path, files, path, said):
     if 'kind' in said or 'is not a model' in said:
         for kind in ('workdir of phijax', 'one of its checkpoints', 'Hugging Face directory'):
             assert kind in str(raised.value)
+        assert 'GGUF file' in str(raised.value)

@@ -8,10 +8,14 @@ import struct
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
 
+from phijax import models
 from phijax.errors import InputError
 from phijax.interop import huggingface, shards
+from tests.models import tiny
 
 
 def packed(header, data=b''):
@@ -172,6 +176,73 @@ def test_an_index_that_is_none(sharded, text, said):
     (sharded / 'model.safetensors.index.json').write_text(text)
     with pytest.raises(InputError, match=said):
         huggingface.load(sharded)
+
+
+@pytest.fixture(scope='module')
+def phi3(tmp_path_factory):
+    """The directory of a small phi-3 with LongRoPE."""
+    longrope = {'original_length': 16, 'short_factors': (1.1, 1.2), 'long_factors': (2.0, 4.0)}
+    config = models.config('phi3_mini', **tiny.SIZES | longrope | {'head_dim': 4, 'num_layers': 1})
+    directory = tmp_path_factory.mktemp('phi3') / 'model'
+    huggingface.save(config, tiny.randomised(config), directory)
+    return directory
+
+
+def test_damaged_phi3_files_are_models_or_errors(phi3, tmp_path):
+    directory = shutil.copytree(phi3, tmp_path / 'model')
+    good = (directory / 'model.safetensors').read_bytes()
+    places = st.one_of(st.integers(0, 1500), st.integers(0, len(good) - 1))
+
+    @settings(max_examples=150)
+    @given(st.lists(st.tuples(places, st.integers(0, 255)), min_size=1, max_size=4))
+    def damaged(changes):
+        data = bytearray(good)
+        for at, value in changes:
+            data[at] = value
+        (directory / 'model.safetensors').write_bytes(data)
+        said = str(directory)
+        try:
+            huggingface.load(directory)
+        except InputError as error:
+            said = str(error)
+        assert str(directory) in said
+
+    damaged()
+    for length in range(0, len(good), 997):
+        (directory / 'model.safetensors').write_bytes(good[:length])
+        with pytest.raises(InputError, match='not a sound safetensors file'):
+            huggingface.load(directory)
+
+
+@pytest.mark.parametrize('dtype', [np.float64, np.int32, np.bool_])
+def test_phi3_weights_of_another_dtype(phi3, tmp_path, dtype):
+    directory = shutil.copytree(phi3, tmp_path / 'model')
+    tensors = load_file(directory / 'model.safetensors')
+    name = 'model.layers.0.mlp.gate_up_proj.weight'
+    save_file(tensors | {name: tensors[name].astype(dtype)}, directory / 'model.safetensors')
+    with pytest.raises(InputError, match=rf'dtype: {name} is \w+, not one of F32, BF16, F16$'):
+        huggingface.load(directory)
+
+
+HOSTILE_VALUES = (0, -1, 10**9, 10**18, 10**30, 1e308, True, 'x', [], [1], {'a': 1})
+
+
+def test_phi3_settings_of_any_value_are_models_or_errors(phi3, tmp_path):
+    directory = shutil.copytree(phi3, tmp_path / 'model')
+    fields = json.loads((directory / 'config.json').read_text())
+    scaling = fields['rope_scaling']
+    changes = [{name: value} for name in fields for value in HOSTILE_VALUES]
+    changes += [
+        {'rope_scaling': scaling | {name: value}} for name in scaling for value in HOSTILE_VALUES
+    ]
+    refused = 0
+    for change in changes:
+        (directory / 'config.json').write_text(json.dumps(fields | change))
+        try:
+            huggingface.load(directory)
+        except InputError:
+            refused += 1
+    assert refused > len(changes) / 2
 
 
 def test_tensors_are_read_one_by_one(tmp_path):

@@ -1,15 +1,18 @@
 """Golden logits: those that ship, a comparison with them, and the commands."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from phijax import models
 from phijax.errors import InputError
 from phijax.interop import __main__ as command
-from phijax.interop import verify
+from phijax.interop import huggingface, verify
 from tests.interop.conftest import GOLDEN
+from tests.models import tiny
 
 
 @pytest.fixture
@@ -34,12 +37,18 @@ def golden(tmp_path):
 
 @pytest.mark.parametrize(
     ('name', 'first', 'last'),
-    [('phi-1', 2.2671, -0.4827), ('phi-1_5', 12.2922, 9.2612), ('phi-2', 6.483, 2.4059)],
+    [
+        ('phi-1', 2.2671, -0.4827),
+        ('phi-1_5', 12.2922, 9.2612),
+        ('phi-2', 6.483, 2.4059),
+        ('phi-3-mini-4k-instruct', 8.9005, 16.7315),
+        ('phi-3-mini-128k-instruct', 10.6076, 16.6647),
+    ],
 )
 def test_published_logits(name, first, last):
     golden = verify.read(name)
     assert golden.model == f'microsoft/{name}'
-    assert 'test_modeling_phi.py of transformers' in golden.source
+    assert re.search(r'test_modeling_phi3?\.py of transformers', golden.source)
     assert golden.tolerance == 1e-4
     assert golden.tokens.tolist() == [1212, 318, 281, 1672, 2643, 290, 428, 318, 257, 1332]
     assert golden.logits.shape == (2, 30)
@@ -91,8 +100,28 @@ def test_golden_files_that_are_none(golden, changes, said):
 
 
 def test_a_golden_name_that_is_none():
-    with pytest.raises(InputError, match=r"'phi-7'.*phi-1, phi-1_5, phi-2, nor a JSON file"):
+    with pytest.raises(
+        InputError, match=r"'phi-7'.*phi-1, phi-1_5, phi-2, phi-3-.*, nor a JSON file"
+    ):
         verify.read('phi-7')
+
+
+@pytest.mark.parametrize('name', ['phi-3-mini-4k-instruct', 'phi-3-mini-128k-instruct'])
+def test_phi3_by_its_name(name, tmp_path, capsys):
+    """Random weights of phi-3's settings are told from the published; their own logits are not."""
+    longrope = {'original_length': 16, 'short_factors': (1.1, 1.2), 'long_factors': (2.0, 4.0)}
+    extra = longrope if '128k' in name else {}
+    config = models.config('phi3_mini', **tiny.SIZES | extra | {'vocab_size': 2700, 'head_dim': 4})
+    params = tiny.randomised(config)
+    huggingface.save(config, params, tmp_path / 'model')
+    arguments = ['verify', f'--checkpoint={tmp_path / "model"}']
+    assert command.main([*arguments, f'--golden={name}']) == 1
+    assert f'microsoft/{name}: of 60 logits 60 are wrong' in capsys.readouterr().out
+    fields = json.loads((verify.PUBLISHED / f'{name}.json').read_text())
+    logits = tiny.forward(config)(params, np.asarray([fields['tokens']], np.int32))[0, :2, :30]
+    (tmp_path / 'own.json').write_text(json.dumps(fields | {'logits': logits.tolist()}))
+    assert command.main([*arguments, f'--golden={tmp_path / "own.json"}']) == 0
+    assert 'of 60 logits all agree' in capsys.readouterr().out
 
 
 def test_the_command(golden, tmp_path, capsys):

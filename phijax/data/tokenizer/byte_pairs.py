@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import re
+import sys
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,11 @@ from phijax.data.errors import MissingDataError
 from phijax.data.tokenizer.codec import (
     CONTROL,
     END_OF_TEXT,
+    NORMAL,
+    UNUSED,
     USER_DEFINED,
     Codec,
+    Lists,
     looks_special,
     parsed,
     used,
@@ -26,7 +31,21 @@ from phijax.data.tokenizer.codec import (
 from phijax.errors import InputError
 
 BYTES = 256
-ALPHABET = frozenset(pre_tokenizers.ByteLevel.alphabet())
+
+
+def _characters() -> dict[int, str]:
+    """GPT-2's character for each byte: itself where it can be seen, else one from U+0100 on."""
+    seen = {*range(33, 127), *range(161, 173), *range(174, 256)}
+    hidden = (i for i in range(BYTES) if i not in seen)
+    return {i: chr(i) for i in seen} | {i: chr(BYTES + n) for n, i in enumerate(hidden)}
+
+
+CHARACTERS = _characters()
+ALPHABET = frozenset(CHARACTERS.values())
+
+# Without these bytes, those of what can be seen of ASCII and those after the first of a character,
+# next to nothing can be written. A vocabulary may lack others, which a text then must not have.
+NEEDED = frozenset(CHARACTERS[i] for i in (*range(32, 127), *range(128, 192)))
 
 # Source: jaxformer's include_whitespace(2, 32) and include_tabs(2, 10), in decreasing length, which
 # is what codegen-350M-mono and so phi-1, phi-1.5 and phi-2 use: ids 50257 to 50294.
@@ -57,6 +76,8 @@ class BytePairTokenizer(Codec):
         inner.no_truncation()
         inner.no_padding()
         self._inner = inner
+        by_bytes = isinstance(inner.decoder, decoders.ByteLevel)
+        self._unspelled = _unspelled(inner.get_vocab()) if by_bytes else None
         added = inner.get_added_tokens_decoder().items()
         ids = inner.get_vocab(with_added_tokens=True).values()
         special = {token.content: i for i, token in added if token.special}
@@ -74,7 +95,37 @@ class BytePairTokenizer(Codec):
         self._inner.save(str(directory / 'tokenizer.json'))
         write_config(directory, self._end)
 
+    def lists(self) -> Lists:
+        """The tokens and merges as GGUF files hold them, for `from_merges`.
+
+        Raises:
+            InputError: GGUF has no name for the way that this tokenizer cuts texts.
+        """
+        definition = json.loads(self._inner.to_str())
+        tokens = [f'[PAD{i}]' for i in range(self.vocab_size)]
+        types = [UNUSED] * self.vocab_size
+        for token, i in definition['model']['vocab'].items():
+            tokens[i], types[i] = token, NORMAL
+        for added in definition['added_tokens']:
+            kind = CONTROL if added['special'] else USER_DEFINED
+            tokens[added['id']], types[added['id']] = added['content'], kind
+        return Lists(
+            tokens=tokens,
+            types=types,
+            end_of_text=self._special[self._end],
+            merges=[
+                m if isinstance(m, str) else ' '.join(m) for m in definition['model']['merges']
+            ],
+            pre=_name_of_cut(definition),
+        )
+
     def _encode(self, texts: list[str]) -> list[list[int]]:
+        found = self._unspelled and next(filter(None, map(self._unspelled.search, texts)), None)
+        if found:
+            raise InputError(
+                f'The text has {found.group()!r} at {found.start()}; the vocabulary has no bytes '
+                'for it.'
+            )
         encodings = self._inner.encode_batch_fast(texts, add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
 
@@ -127,7 +178,7 @@ def from_merges(
             one separates documents, and this is among `ends`.
 
     Raises:
-        InputError: if `pre` is another, or the lists do not make a tokenizer of every byte.
+        InputError: if `pre` is another, or the lists do not make a tokenizer.
     """
     if pre not in SINGLE_DIGITS:
         raise InputError(
@@ -185,10 +236,10 @@ def byte_level(
         options: those of `tokenizers.models.BPE`.
 
     Raises:
-        InputError: if a byte has no token, or the merges do not fit the vocabulary.
+        InputError: if a needed byte has no token, or the merges do not fit the vocabulary.
     """
     missing = len(ALPHABET - vocab.keys())
-    if missing:
+    if NEEDED - vocab.keys():
         raise InputError(f'The vocabulary lacks {missing} of the {BYTES} bytes, so texts get lost.')
     model = parsed(lambda: models.BPE(vocab=vocab, merges=merges, **options), 'The vocabulary')
     return _byte_pairs(model, cut)
@@ -238,6 +289,43 @@ def _cut(pre: str) -> Any:
     if SINGLE_DIGITS[pre]:
         return pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), words])
     return words
+
+
+def _unspelled(vocab: Container[str]) -> re.Pattern[str] | None:
+    """What finds a character whose UTF-8 begins with a byte that a vocabulary lacks."""
+    begins = (*range(128), *range(0xC2, 0xF5))
+    lacking = [_beginning_with(byte) for byte in begins if CHARACTERS[byte] not in vocab]
+    ranges = [f'{re.escape(first)}-{re.escape(last)}' for first, last in lacking]
+    return re.compile(f'[{"".join(ranges)}]') if ranges else None
+
+
+def _beginning_with(byte: int) -> tuple[str, str]:
+    """The first and the last character whose UTF-8 begins with a byte."""
+    if byte < 128:
+        return chr(byte), chr(byte)
+    bits = 6 if byte < 0xE0 else 12 if byte < 0xF0 else 18
+    kept = byte & (0x1F if bits == 6 else 0x0F)
+    return chr(kept << bits), chr(min((kept + 1 << bits) - 1, sys.maxunicode))
+
+
+def _name_of_cut(definition: dict[str, Any]) -> str:
+    """What GGUF files call the way that a tokenizer.json cuts texts."""
+    for pre in SINGLE_DIGITS:
+        inner = tokenizers.Tokenizer(models.BPE())
+        inner.pre_tokenizer = _cut(pre)
+        same = _without_offsets(json.loads(inner.to_str())) == _without_offsets(definition)
+        if same and not definition['model'].get('ignore_merges'):
+            return pre
+    raise InputError(
+        'This tokenizer cuts texts in a way that has no name in GGUF files; those that have one: '
+        + ', '.join(SINGLE_DIGITS)
+    )
+
+
+def _without_offsets(definition: dict[str, Any]) -> Any:
+    """The rules before BPE, but for those on places in the text, which decide no ids."""
+    rules = [definition['normalizer'], definition['pre_tokenizer']]
+    return json.loads(json.dumps(rules), object_hook=lambda rule: rule | {'trim_offsets': None})
 
 
 def _from_files(vocab: Path, merges: Path) -> tokenizers.Tokenizer:

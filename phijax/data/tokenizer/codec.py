@@ -10,7 +10,7 @@ import itertools
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from phijax.errors import InputError
 
@@ -25,6 +25,28 @@ _SPECIAL = re.compile(r'<\|[^|]*\|>|</?s>|<unk>')
 
 # The kinds of token in GGUF files, which are those of sentencepiece.
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
+
+
+class Lists(NamedTuple):
+    """A tokenizer as GGUF files hold it, and `from_pieces` or `from_merges` makes it again.
+
+    Attributes:
+        tokens: in the order of their ids.
+        types: of each token, from `NORMAL` to `BYTE`.
+        end_of_text: the id that the tokenizer's files call the end.
+        scores: of each token of sentencepiece; empty for byte-level BPE.
+        prefix: whether sentencepiece puts a space before a text.
+        merges: of byte-level BPE, most urgent first.
+        pre: how byte-level BPE cuts texts first; empty for sentencepiece.
+    """
+
+    tokens: list[str]
+    types: list[int]
+    end_of_text: int
+    scores: Sequence[float] = ()
+    prefix: bool = False
+    merges: Sequence[str] = ()
+    pre: str = ''
 
 
 class Tokenizer(Protocol):
@@ -60,6 +82,9 @@ class Tokenizer(Protocol):
 
     def save(self, directory: str | os.PathLike[str]) -> None:
         """Writes files that `load` and transformers read."""
+
+    def lists(self) -> Lists:
+        """The tokenizer as GGUF files hold it."""
 
 
 class Codec:

@@ -38,6 +38,7 @@ from phijax.data.tokenizer.codec import (
     UNUSED,
     USER_DEFINED,
     Codec,
+    Lists,
     looks_special,
     parsed,
 )
@@ -95,6 +96,16 @@ class SentencePieceTokenizer(Codec):
         begin = BEGIN if BEGIN in self._special else self._end
         write_config(directory, self._end, bos_token=begin, unk_token=self._unknown)
 
+    def lists(self) -> Lists:
+        """The pieces as GGUF files hold them, for `from_pieces`."""
+        return Lists(
+            tokens=[piece.text for piece in self._pieces],
+            types=[piece.kind for piece in self._pieces],
+            end_of_text=self._special[self._end],
+            scores=[piece.score for piece in self._pieces],
+            prefix=self._prefix,
+        )
+
     def _encode(self, texts: list[str]) -> list[list[int]]:
         return self._processor.encode(texts, out_type=int, num_threads=-1)
 
@@ -120,7 +131,12 @@ class SentencePieceTokenizer(Codec):
 
 
 def from_pieces(
-    pieces: Sequence[str], scores: Sequence[float], types: Sequence[int], end_of_text: int
+    pieces: Sequence[str],
+    scores: Sequence[float],
+    types: Sequence[int],
+    end_of_text: int,
+    *,
+    prefix: bool = True,
 ) -> SentencePieceTokenizer:
     """A tokenizer from lists, as GGUF files hold Llama-2's and phi-3's.
 
@@ -133,6 +149,7 @@ def from_pieces(
             Those at the end that are not in use are left out.
         end_of_text: the id that the file calls the end. Where there is a `<|endoftext|>` too, that
             one separates documents, and this is among `ends`.
+        prefix: whether a text begins with a space of its own.
 
     Raises:
         InputError: the lists do not make a tokenizer that gives texts back.
@@ -144,7 +161,7 @@ def from_pieces(
         Piece(text, float(score), _kind(text, int(kind)))
         for text, score, kind in zip(pieces, scores, types, strict=False)
     ]
-    return SentencePieceTokenizer(proto.write(made), {}, pieces[end_of_text])
+    return SentencePieceTokenizer(proto.write(made, prefix=prefix), {}, pieces[end_of_text])
 
 
 def _rules(prefix: bool) -> tuple[list[Any], list[Any]]:

@@ -57,10 +57,14 @@ def read(data: bytes) -> Model:
     return Model(pieces, bool(normalizer.get(DUMMY_PREFIX, 1)))
 
 
-def write(pieces: Iterable[Piece]) -> bytes:
-    """A sentencepiece BPE model that, as Llama-2's, knows bytes and puts a space before a text."""
+def write(pieces: Iterable[Piece], *, prefix: bool = True) -> bytes:
+    """A sentencepiece BPE model that knows bytes, as Llama-2's.
+
+    Args:
+        prefix: whether it puts a space before a text.
+    """
     trainer = {MODEL_TYPE: BPE, BYTE_FALLBACK: 1}
-    normalizer = {DUMMY_PREFIX: 1, REMOVE_SPACES: 0, ESCAPE_SPACES: 1}
+    normalizer = {DUMMY_PREFIX: int(prefix), REMOVE_SPACES: 0, ESCAPE_SPACES: 1}
     return (
         append(pieces)
         + _block(TRAINER, _numbers(trainer))

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from tokenizers import AddedToken, Regex, pre_tokenizers
 
-from phijax.data.tokenizer.byte_pairs import BytePairTokenizer, byte_level
+from phijax.data.tokenizer.byte_pairs import CHARACTERS, BytePairTokenizer, byte_level
 from phijax.data.tokenizer.codec import parsed
 from phijax.errors import InputError
 
@@ -55,8 +55,7 @@ def cl100k(path: Path) -> BytePairTokenizer:
     ranks = read(path)
     if len(ranks) != RANKS:
         raise InputError(f'{path} has {len(ranks)} ranks; cl100k_base has {RANKS}.')
-    characters = _characters()
-    spelled = {token.decode('latin-1').translate(characters): i for token, i in ranks.items()}
+    spelled = {token.decode('latin-1').translate(CHARACTERS): i for token, i in ranks.items()}
     cut = [
         pre_tokenizers.Split(Regex(WORDS), behavior='isolated'),
         pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
@@ -110,10 +109,3 @@ def merges(ranks: Mapping[Token, int]) -> list[tuple[Token, Token]]:
 def _line(line: bytes) -> tuple[bytes, int]:
     token, rank = line.split(b' ')
     return base64.b64decode(token, validate=True), int(rank)
-
-
-def _characters() -> dict[int, str]:
-    """GPT-2's character for each byte: itself where it can be seen, else one from U+0100 on."""
-    seen = {*range(33, 127), *range(161, 173), *range(174, 256)}
-    hidden = (i for i in range(256) if i not in seen)
-    return {i: chr(i) for i in seen} | {i: chr(256 + n) for n, i in enumerate(hidden)}

@@ -288,6 +288,53 @@ def test_what_lists_call_the_end_is_among_the_ends(listed, tmp_path):
     assert (loaded.digest, loaded.ends) == (made.digest, made.ends)
 
 
+def test_lists_there_and_back(listed, trained):
+    for arguments in (listed, listed | {'pre': 'gpt-2', 'end_of_text': 0}):
+        made = tokenizer.from_merges(**arguments)
+        lists = made.lists()
+        kept = {name: getattr(lists, name) for name in ('tokens', 'merges', 'pre', 'end_of_text')}
+        assert kept == {name: arguments[name] for name in kept}
+        assert lists.types[:4] == [3, 3, 3, 1]  # what has the form of a special token is one
+    again = tokenizer.from_merges(**{k: getattr(trained.lists(), k) for k in listed})
+    assert again.lists() == trained.lists()
+    assert again.encode('ab \t\t  c') == trained.encode('ab \t\t  c')
+
+
+def test_ids_that_stand_for_nothing_are_listed_as_unused(tmp_path):
+    tokenizer.train(['abc'], 257).save(tmp_path)
+    definition = json.loads((tmp_path / 'tokenizer.json').read_text())
+    definition['model']['vocab']['abc'] = 300
+    (tmp_path / 'tokenizer.json').write_text(json.dumps(definition))
+    lists = tokenizer.load(tmp_path).lists()
+    assert (len(lists.tokens), lists.tokens[299], lists.types[299]) == (301, '[PAD299]', 5)
+    assert (lists.tokens[300], lists.types[300]) == ('abc', 1)
+
+
+@pytest.mark.parametrize(
+    ('byte', 'first', 'last'),
+    [(0x04, 4, 4), (0xC5, 0x140, 0x17F), (0xE3, 0x3000, 0x3FFF), (0xF2, 0x80000, 0xBFFFF)],
+)
+def test_a_vocabulary_may_lack_bytes_that_a_text_then_must_not_have(listed, byte, first, last):
+    """SmolLM2's has no token for six control characters and for the first bytes of planes."""
+    at = listed['tokens'].index(byte_pairs.CHARACTERS[byte])
+    for name in ('tokens', 'types'):
+        listed[name] = [*listed[name][:at], *listed[name][at + 1 :]]
+    made = tokenizer.from_merges(**listed)
+    for code in (first - 1, last + 1):
+        assert made.decode(made.encode(chr(code))) == chr(code)
+    for code in (first, last):
+        with pytest.raises(InputError, match='at 1; the vocabulary has no bytes for it'):
+            made.encode_batch(['a', 'b' + chr(code)])
+
+
+@pytest.mark.parametrize('byte', [ord('a'), ord(' '), 0x80, 0xBF])
+def test_a_vocabulary_may_not_lack_what_most_texts_have(listed, byte):
+    at = listed['tokens'].index(byte_pairs.CHARACTERS[byte])
+    listed['tokens'][at] = 'something else'
+    with pytest.raises(InputError, match='lacks 1 of the 256 bytes'):
+        tokenizer.from_merges(**listed)
+
+
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
