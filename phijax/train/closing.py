@@ -106,7 +106,7 @@ def _samples(
         return []
     model = dataclasses.replace(recipe.model, attention='blocked')
     codec = tokenizer.load(workdir / 'tokenizer')
-    options = {
+    options: dict[str, Any] = {
         'max_new_tokens': min(SAMPLE_TOKENS, recipe.data.length // 2),
         'temperature': SAMPLE_TEMPERATURE,
         'seed': recipe.seed,
@@ -116,7 +116,7 @@ def _samples(
     else:
         questions = [[{'role': 'user', 'content': prompt}] for prompt in recipe.prompts]
         prompts = [chat.generation_prompt(name, each, codec) for each in questions]
-        options |= {'end_of_text': chat.ends(name, codec)[0], 'vocab_size': codec.vocab_size}
+        options |= {'ends': chat.ends(name, codec), 'vocab_size': codec.vocab_size}
         answers = generate.generate(model, params, prompts, **options)
         completions = [codec.decode(answer) for answer in answers]
     pairs = zip(recipe.prompts, completions, strict=True)
