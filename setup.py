@@ -13,6 +13,7 @@ VERSION = re.search(r"__version__ = '(.+)'", (HERE / 'phijax' / '__init__.py').r
 REQUIREMENTS = [
     'absl-py>=2.1',
     'flax>=0.12.1',
+    'gguf>=0.17',
     'grain>=0.2.15',
     'jax>=0.10',
     'jaxtyping>=0.3',

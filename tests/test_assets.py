@@ -120,7 +120,9 @@ def test_missing_package_says_what_to_do(shelf: pathlib.Path) -> None:
 
 
 def test_unknown_name_lists_the_known() -> None:
-    with pytest.raises(assets.AssetError, match="no asset 'gpt3'; there are gpt2-vocabulary, hum"):
+    with pytest.raises(
+        assets.AssetError, match="no asset 'gpt3'; there are gpt2-vocabulary, llama2"
+    ):
         assets.fetch('gpt3')
 
 
@@ -167,14 +169,14 @@ def test_command_answers_a_wrong_name_in_one_line(run_command: Callable) -> None
     assert result.stderr.count('\n') == 1
 
 
-@pytest.mark.parametrize('name', ['gpt2-vocabulary', 'humaneval'])
+@pytest.mark.parametrize('name', ['gpt2-vocabulary', 'cl100k-ranks', 'humaneval'])
 def test_small_assets(asset: Callable[[str], pathlib.Path], name: str) -> None:
     assert {path.name for path in asset(name).iterdir()} == set(assets.ASSETS[name].digests())
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize('name', ['benchmarks', 'mmlu', 'smollm2-135m'])
+@pytest.mark.parametrize('name', ['benchmarks', 'llama2-vocabulary', 'mmlu', 'smollm2-135m'])
 def test_large_assets(asset: Callable[[str], pathlib.Path], name: str) -> None:
     assert asset(name).is_dir()
     assert assets.damaged(name) == []

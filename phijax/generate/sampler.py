@@ -24,6 +24,8 @@ _NEVER = -1
 _TOKENS_BETWEEN_LOOKS = 32
 _FEWEST_ENDS = 4
 
+Over = Callable[[int, list[int]], bool]
+
 
 class _Seen(NamedTuple):
     """What the host sees of the rows."""
@@ -40,7 +42,7 @@ def generate(
     prompts: Sequence[Sequence[int]],
     *,
     streams: Sequence[int] | None = None,
-    over: Callable[[list[int]], bool] | None = None,
+    over: Over | None = None,
     rows_at_once: int | None = None,
     **options: Any,
 ) -> list[list[int]]:
@@ -51,7 +53,8 @@ def generate(
 
     Args:
         streams: number of each row's stream of random numbers; by default its place in `prompts`.
-        over: asked after every 32nd token of a row, which ends where it says so.
+        over: asked with a prompt's number and the tokens after it, at every 32nd of them, whether
+            they are enough.
         rows_at_once: most prompts in one batch; by default all are in one.
         options: the fields of `Options`.
 
@@ -61,11 +64,12 @@ def generate(
     """
     chosen, streams = _checked(config, prompts, streams, options)
     size = rows_at_once or max(len(prompts), 1)
+    piece = _TOKENS_BETWEEN_LOOKS if over else chosen.max_new_tokens
     rows: list[list[int]] = []
     for start in range(0, len(prompts), size):
         here = slice(start, start + size)
-        piece = _TOKENS_BETWEEN_LOOKS if over else chosen.max_new_tokens
-        *_, last = _pieces(config, params, prompts[here], streams[here], chosen, piece, over)
+        ask = (lambda number, row, start=start: over(start + number, row)) if over else None
+        *_, last = _pieces(config, params, prompts[here], streams[here], chosen, piece, ask)
         rows += last
     return rows
 
@@ -109,17 +113,22 @@ def complete(
     if '' in stop:
         raise InputError('stop must not be empty: every text has an empty one')
     encoded = [tokenizer.encode(prompt) or [tokenizer.end_of_text] for prompt in prompts]
-    limits: dict[str, Any] = {
-        'ends': (tokenizer.end_of_text,),
-        'vocab_size': tokenizer.vocab_size,
-    }
+    limits: dict[str, Any] = {'ends': tokenizer.ends, 'vocab_size': tokenizer.vocab_size}
 
-    def over(ids: list[int]) -> bool:
-        text = tokenizer.decode(ids)
+    def over(number: int, ids: list[int]) -> bool:
+        text = text_after(tokenizer, encoded[number], ids)
         return stops.cut(text, stop) != text
 
     rows = generate(config, params, encoded, over=over if stop else None, **limits | options)
-    return [stops.cut(tokenizer.decode(ids), stop) for ids in rows]
+    return [
+        stops.cut(text_after(tokenizer, before, ids), stop)
+        for before, ids in zip(encoded, rows, strict=True)
+    ]
+
+
+def text_after(tokenizer: Tokenizer, before: Sequence[int], ids: Sequence[int]) -> str:
+    """The text of `ids`, decoded after their prompt: on its own it could lack its first space."""
+    return tokenizer.decode([*before, *ids])[len(tokenizer.decode(before)) :]
 
 
 def complete_with(
@@ -148,7 +157,7 @@ def _pieces(
     streams: Sequence[int],
     options: Options,
     piece: int,
-    over: Callable[[list[int]], bool] | None = None,
+    over: Over | None = None,
 ) -> Iterator[list[list[int]]]:
     """The new tokens of each row so far, every `piece` tokens and at the end."""
     tokens, lengths = _pad(config, prompts, options.max_new_tokens)
@@ -164,7 +173,7 @@ def _pieces(
             if not ended[number]:
                 new = seen.tokens[number, length : length + count].tolist()
                 finals[number] = _until(options.ends, new)
-                ended[number] = seen.ended[number] or bool(over and over(finals[number]))
+                ended[number] = seen.ended[number] or bool(over and over(number, finals[number]))
         yield list(finals)
         if ended.all():
             return

@@ -1,6 +1,6 @@
-"""Models in files: `open` for every command, and `huggingface` for what others wrote or will read.
+"""Models in files: `open` for every command, `huggingface` and `gguf` for what others read.
 
-A path is a workdir of phijax, one checkpoint in it, or a Hugging Face directory.
+A path is a workdir of phijax, one checkpoint in it, a Hugging Face directory, or a GGUF file.
 """
 
 import os
@@ -15,8 +15,8 @@ __all__ = ['carried_moments', 'moments', 'open']
 
 _ACCEPTED = (
     'a workdir of phijax (config.json with `model`, and checkpoints/), one of its checkpoints '
-    '(WORKDIR/checkpoints/00000100), or a Hugging Face directory (config.json with `model_type`, '
-    'and safetensors)'
+    '(WORKDIR/checkpoints/00000100), a Hugging Face directory (config.json with `model_type`, '
+    'and safetensors), or a GGUF file'
 )
 
 
@@ -35,6 +35,10 @@ def open(  # noqa: A001
     from phijax.interop import huggingface, workdir
     from phijax.interop.fields import MissingFileError, read_json
 
+    if Path(path).is_file():
+        from phijax.interop import gguf
+
+        return gguf.load(path)
     place, step = _split(Path(path))
     if not (place / 'config.json').is_file():
         raise MissingFileError(f'{path} is not a model. {_hint(place)}It must be {_ACCEPTED}')

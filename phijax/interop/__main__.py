@@ -9,17 +9,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser('phijax.interop', description=__doc__, allow_abbrev=False)
     commands = parser.add_subparsers(dest='command', required=True)
 
-    bring = commands.add_parser('import', help='a workdir from a Hugging Face directory')
-    bring.add_argument('--source', required=True, help='the Hugging Face directory')
+    bring = commands.add_parser('import', help='a workdir from another model')
+    bring.add_argument('--source', required=True, help='a Hugging Face directory or a GGUF file')
     bring.add_argument('--workdir', required=True, help='the workdir to make')
 
-    export = commands.add_parser('export', help='a Hugging Face directory from a checkpoint')
-    export.add_argument('--checkpoint', required=True, help='a workdir, or one of its checkpoints')
-    export.add_argument('--target', required=True, help='the directory to make')
+    export = commands.add_parser('export', help='a checkpoint for transformers or llama.cpp')
+    export.add_argument('--checkpoint', required=True, help='a workdir, or any other model')
+    export.add_argument('--target', required=True, help='the directory to make, or NAME.gguf')
     export.add_argument('--dtype', default='float32', help='float32, bfloat16 or float16')
 
     verify = commands.add_parser('verify', help='logits against those that were published')
-    verify.add_argument('--checkpoint', required=True, help='a Hugging Face directory or a workdir')
+    verify.add_argument('--checkpoint', required=True, help='a model of any kind')
     verify.add_argument('--golden', required=True, help='phi-1, phi-1_5, phi-2 or a JSON file')
 
     flags = parser.parse_args(arguments)
@@ -43,7 +43,8 @@ def run(flags: argparse.Namespace) -> int:
         print(f'{flags.workdir}: start from it with --config.init_from={flags.workdir}')
     else:
         convert.export_model(flags.checkpoint, flags.target, dtype=flags.dtype)
-        print(f'{flags.target}: transformers and phijax read it')
+        reader = 'llama.cpp' if flags.target.endswith('.gguf') else 'transformers'
+        print(f'{flags.target}: {reader} and phijax read it')
     return 0
 
 

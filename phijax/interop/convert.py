@@ -1,9 +1,9 @@
-"""From a Hugging Face directory to a workdir, and from any model that opens to such a directory."""
+"""From any model that opens to a workdir, a Hugging Face directory or a GGUF file."""
 
 from pathlib import Path
 
 from phijax import interop, models
-from phijax.interop import huggingface, workdir
+from phijax.interop import gguf, huggingface, workdir
 from phijax.interop.directory import appearing
 
 
@@ -29,13 +29,16 @@ def export_model(
     dtype: str = 'float32',
     max_shard_bytes: float = huggingface.MAX_SHARD_BYTES,
 ) -> models.Config:
-    """Writes the Hugging Face directory `target` of the model at `checkpoint`.
+    """Writes the Hugging Face directory `target`, or a GGUF file if it ends in `.gguf`.
 
     Raises:
         FileNotFoundError: there is no model at `checkpoint`.
         ValueError: the model cannot be used or written, or there is something at `target`.
     """
     config, params, tokenizer = interop.open(checkpoint)
+    if Path(target).suffix == gguf.SUFFIX:
+        gguf.save(config, params, target, tokenizer=tokenizer, dtype=dtype)
+        return config
     huggingface.save(
         config, params, target, tokenizer=tokenizer, dtype=dtype, max_shard_bytes=max_shard_bytes
     )

@@ -10,10 +10,9 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
-import numpy as np
 
 from phijax import models
 from phijax.errors import InputError
@@ -47,13 +46,11 @@ def load(directory: str | os.PathLike[str]) -> tuple[models.Config, models.Param
     """
     directory = Path(directory)
     family, config = _read_config(directory / 'config.json')
-    with shards.opened(directory) as found:
-        tensors = {name: x for name, x in found.items() if not name.endswith(family.ignored)}
-        plan = _plan(directory, family, config, tensors)
-        _check(directory, plan, tensors)
-        params = {
-            path: np.empty(shape, np.float32) for path, shape in layout.shapes(config).items()
-        }
+    with shards.opened(directory) as stored:
+        tensors = {name: x for name, x in stored.items() if not name.endswith(family.ignored)}
+        found = {name: tensor.shape for name, tensor in tensors.items()}
+        plan = layout.fit(directory, config, family.names, found, _wrong_dtypes(tensors))
+        params = layout.empty(config)
         for name, pieces in plan.items():
             layout.unpack(pieces, tensors[name].read(), params)
     return config, layout.unflatten(params)
@@ -89,7 +86,7 @@ def save(
         family.write(config) | {'dtype': dtype, 'torch_dtype': dtype} | _ends(config, tokenizer)
     )
     leaves = layout.flatten(params)
-    _check_params(config, leaves)
+    layout.check(config, leaves)
     plan = layout.plan(config, family.names[0])
     width = jnp.dtype(dtype).itemsize
     sizes = {name: width * math.prod(layout.shape(pieces)) for name, pieces in plan.items()}
@@ -97,7 +94,7 @@ def save(
         shards.write(
             target,
             sizes,
-            lambda name: _round(name, layout.pack(plan[name], leaves), dtype),
+            lambda name: layout.rounded(name, layout.pack(plan[name], leaves), dtype),
             max_shard_bytes,
         )
         if tokenizer is not None:
@@ -128,47 +125,12 @@ def _read_config(path: Path) -> tuple[layout.Family, models.Config]:
         raise InputError(f'{path}: {error}') from error
 
 
-def _plan(
-    directory: Path,
-    family: layout.Family,
-    config: models.Config,
-    tensors: Mapping[str, shards.Tensor],
-) -> layout.Plan:
-    """The plan by the table of names that fits the tensors best."""
-    if config.num_layers > len(tensors):
-        raise InputError(
-            f'{directory}: config.json has {config.num_layers} layers, but there are only '
-            f'{len(tensors)} tensors'
-        )
-    tables = [names for names in family.names if layout.covers(config, names)]
-    plans = [layout.plan(config, names) for names in tables]
-    return max(plans, key=lambda plan: len(plan.keys() & tensors.keys()))
-
-
-def _check(directory: Path, plan: layout.Plan, tensors: Mapping[str, shards.Tensor]) -> None:
-    problems = [f'unknown: {name}' for name in tensors if name not in plan]
-    for name, pieces in plan.items():
-        if name not in tensors:
-            problems.append(f'missing: {name}')
-            continue
-        tensor, shape = tensors[name], layout.shape(pieces)
-        if tensor.shape != shape:
-            problems.append(f'misshapen: {name} is {tensor.shape}, the model needs {shape}')
-        if tensor.dtype not in _STORED:
-            problems.append(f'dtype: {name} is {tensor.dtype}, not one of {", ".join(_STORED)}')
-    if problems:
-        raise InputError('\n  '.join([f'{directory} does not hold this model:', *problems]))
-
-
-def _check_params(config: models.Config, leaves: Mapping[str, Any]) -> None:
-    shapes = layout.shapes(config)
-    problems = [f'unknown: {path}' for path in leaves if path not in shapes]
-    problems += [f'missing: {path}' for path in shapes if path not in leaves]
-    for path in leaves.keys() & shapes.keys():
-        if leaves[path].shape != shapes[path]:
-            problems.append(f'misshapen: {path} is {leaves[path].shape}, not {shapes[path]}')
-    if problems:
-        raise InputError('\n  '.join(['params are not those of the configuration:', *problems]))
+def _wrong_dtypes(tensors: Mapping[str, shards.Tensor]) -> dict[str, str]:
+    return {
+        name: f'dtype: {name} is {tensor.dtype}, not one of {", ".join(_STORED)}'
+        for name, tensor in tensors.items()
+        if tensor.dtype not in _STORED
+    }
 
 
 def _ends(config: models.Config, tokenizer: 'Tokenizer | None') -> dict[str, int | None]:
@@ -182,12 +144,3 @@ def _ends(config: models.Config, tokenizer: 'Tokenizer | None') -> dict[str, int
             )
         end = tokenizer.end_of_text
     return {'bos_token_id': end, 'eos_token_id': end, 'pad_token_id': None}
-
-
-def _round(name: str, tensor: np.ndarray, dtype: str) -> np.ndarray:
-    with np.errstate(over='ignore'):
-        rounded = tensor.astype(jnp.dtype(dtype))
-    if np.isfinite(tensor).all() and not np.isfinite(rounded).all():
-        largest = np.abs(tensor).max()
-        raise InputError(f'{name} has a weight of magnitude {largest}, too large for {dtype}')
-    return rounded

@@ -6,13 +6,15 @@ columns), so every transpose and reshape follows from comparing them with the pa
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from phijax import models
+from phijax.errors import InputError
 from phijax.interop.fields import Fields
 
 # Module of the parameters -> module in the file and axes of its weight. The bias has the axes of
@@ -26,11 +28,12 @@ _SUFFIXES = {'kernel': 'weight', 'scale': 'weight', 'bias': 'bias'}
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Family:
-    """How one family of models is written in Hugging Face directories.
+    """How one family of models is written in Hugging Face directories, or in GGUF files.
 
     Attributes:
-        readers: from a `model_type` to the function that reads such a config.json.
-        write: the config.json of a configuration.
+        readers: from a `model_type` to the function that reads such a config.json; in GGUF, from an
+            architecture to the function that reads its settings.
+        write: the config.json, or the settings, of a configuration.
         names: the tables of names in use; `save` writes the first. `{layer}` in a name counts the
             layers from 0, `{after}` from 1, and `{end}` is the number of layers plus 1.
         ignored: ends of the names of tensors that hold nothing learned and are not read.
@@ -109,6 +112,42 @@ def plan(config: models.Config, names: Names) -> Plan:
     return tensors
 
 
+def fit(
+    source: object,
+    config: models.Config,
+    tables: Sequence[Names],
+    found: Mapping[str, tuple[int, ...]],
+    faults: Mapping[str, str],
+) -> Plan:
+    """The plan by the table that fits best, when it has exactly the tensors that were found.
+
+    Args:
+        source: where they were found, for the message.
+        found: the shape of each tensor.
+        faults: by tensor, what is wrong with it besides.
+
+    Raises:
+        InputError: tensors are unknown, missing or misshapen, or have `faults`; the message lists
+            them all.
+    """
+    if config.num_layers > len(found):
+        raise InputError(
+            f'{source}: the settings have {config.num_layers} layers, but there are only '
+            f'{len(found)} tensors'
+        )
+    plans = [plan(config, names) for names in tables if covers(config, names)]
+    best = max(plans, key=lambda plan: len(plan.keys() & found.keys()))
+    wrong = [f'unknown: {name}' for name in found if name not in best]
+    wrong += [f'missing: {name}' for name in best if name not in found]
+    for name, pieces in best.items():
+        if name in found and found[name] != shape(pieces):
+            wrong.append(f'misshapen: {name} is {found[name]}, the model needs {shape(pieces)}')
+    wrong += [fault for name, fault in faults.items() if name in best]
+    if wrong:
+        raise InputError('\n  '.join([f'{source} does not hold this model:', *wrong]))
+    return best
+
+
 def covers(config: models.Config, names: Names) -> bool:
     """Whether the table has a name for every parameter of `config`."""
     return all(path.rpartition('.')[0] in names for path in flatten(models.axes(config)))
@@ -123,6 +162,41 @@ def shapes(config: models.Config) -> dict[str, tuple[int, ...]]:
     """The shape of each parameter, by its path."""
     axes = flatten(models.axes(config))
     return {path: tuple(config.sizes[axis] for axis in names) for path, names in axes.items()}
+
+
+def check(config: models.Config, leaves: Mapping[str, Any]) -> None:
+    """Returns when flattened parameters are exactly those of `config`.
+
+    Raises:
+        InputError: some are unknown, missing or misshapen; the message lists them all.
+    """
+    expected = shapes(config)
+    problems = [f'unknown: {path}' for path in leaves if path not in expected]
+    problems += [f'missing: {path}' for path in expected if path not in leaves]
+    for path in leaves.keys() & expected.keys():
+        if leaves[path].shape != expected[path]:
+            problems.append(f'misshapen: {path} is {leaves[path].shape}, not {expected[path]}')
+    if problems:
+        raise InputError('\n  '.join(['params are not those of the configuration:', *problems]))
+
+
+def rounded(name: str, tensor: np.ndarray, dtype: str) -> np.ndarray:
+    """The tensor in another dtype.
+
+    Raises:
+        InputError: `dtype` cannot hold one of its weights.
+    """
+    with np.errstate(over='ignore'):
+        result = tensor.astype(jnp.dtype(dtype))
+    if np.isfinite(tensor).all() and not np.isfinite(result).all():
+        largest = np.abs(tensor).max()
+        raise InputError(f'{name} has a weight of magnitude {largest}, too large for {dtype}')
+    return result
+
+
+def empty(config: models.Config) -> dict[str, np.ndarray]:
+    """Flattened float32 parameters whose values `unpack` is to write."""
+    return {path: np.empty(shape, np.float32) for path, shape in shapes(config).items()}
 
 
 def pack(pieces: list[Piece], params: Mapping[str, Any]) -> np.ndarray:

@@ -30,9 +30,9 @@ def tables(
         return jnp.cos(angles), jnp.sin(angles)
     rows = long[:, None, None]
     factors = jnp.where(rows, jnp.array(config.long_factors), jnp.array(config.short_factors))
-    magnitude = jnp.where(rows, _magnitude(config, long=True), _magnitude(config, long=False))
+    factor = jnp.where(rows, magnitude(config, long=True), magnitude(config, long=False))
     angles = wide / (periods * factors)
-    return jnp.cos(angles) * magnitude, jnp.sin(angles) * magnitude
+    return jnp.cos(angles) * factor, jnp.sin(angles) * factor
 
 
 def rotate(x: Float[Array, 'b t n h'], tables: Tables) -> Float[Array, 'b t n h']:
@@ -49,8 +49,8 @@ def rotate(x: Float[Array, 'b t n h'], tables: Tables) -> Float[Array, 'b t n h'
     return jnp.concatenate([turned.astype(x.dtype), rest], axis=-1)
 
 
-def _magnitude(config: Config, *, long: bool) -> float:
-    """What queries and keys grow by, so that attention over more keys stays as sharp.
+def magnitude(config: Config, *, long: bool) -> float:
+    """What LongRoPE multiplies queries and keys by, for attention over more keys to stay sharp.
 
     Source: arXiv:2404.14219's config.json (`short_mscale`, `long_mscale`), and without them
     sqrt(1 + ln(s) / ln(L)) for L = original_length stretched s times, at short lengths too.

@@ -9,6 +9,7 @@ from phijax.data import tokenizer as tokenizers
 from phijax.errors import InputError
 from phijax.generate import decoding
 from phijax.interop import huggingface
+from tests.data.tokenizer import llama
 
 # A wide draw of the parameters gives scores that are far apart, so rounding decides nothing.
 TINY = {
@@ -245,12 +246,13 @@ class Numerals:
 
     vocab_size = 320
     end_of_text = 301
+    ends = (301,)
 
     def encode(self, text):
         return [int(numeral) for numeral in text.split()]
 
     def decode(self, ids):
-        return ' '.join(map(str, ids))
+        return ''.join(f'{i} ' for i in ids)
 
 
 def test_an_empty_prompt_starts_a_document_and_the_end_of_text_ends_it(params):
@@ -258,6 +260,15 @@ def test_an_empty_prompt_starts_a_document_and_the_end_of_text_ends_it(params):
     assert row
     texts = generate.complete(CONFIG, params, Numerals(), ['', '301'], max_new_tokens=NEW)
     assert texts == [Numerals().decode(row)] * 2
+
+
+def test_a_completion_begins_with_the_space_of_its_first_word(params):
+    tokens = llama.small(llama.SPACE + 'a')
+    [again] = tokens.encode('a')
+    head = {**params['head'], 'bias': params['head']['bias'].at[again].set(1e6)}
+    prompts = ['a', 'b', '']
+    texts = generate.complete(CONFIG, {**params, 'head': head}, tokens, prompts, max_new_tokens=2)
+    assert texts == [' a a', ' a a', 'a a']
 
 
 def test_complete_passes_options_on(params, tokenizer):
