@@ -7,14 +7,35 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from phijax.generate.options import Options
+from phijax.generate.prompts import read_prompts
 
 if TYPE_CHECKING:
-    from phijax.generate.sampler import complete, complete_with, generate, stream
+    from phijax.generate.completion import complete, complete_with, write
+    from phijax.generate.conversation import converse
+    from phijax.generate.sampler import generate, stream
 
-__all__ = ['Options', 'complete', 'complete_with', 'generate', 'stream']
+_HOMES = {
+    'complete': 'completion',
+    'complete_with': 'completion',
+    'converse': 'conversation',
+    'generate': 'sampler',
+    'stream': 'sampler',
+    'write': 'completion',
+}
+
+__all__ = [
+    'Options',
+    'complete',
+    'complete_with',
+    'converse',
+    'generate',
+    'read_prompts',
+    'stream',
+    'write',
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in _HOMES:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    return getattr(importlib.import_module('phijax.generate.sampler'), name)
+    return getattr(importlib.import_module(f'phijax.generate.{_HOMES[name]}'), name)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,13 +11,10 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jaxtyping import Bool, Int, Key
 
-from phijax import interop, models
+from phijax import models
 from phijax.errors import InputError
-from phijax.generate import decoding, stops
+from phijax.generate import decoding
 from phijax.generate.options import Options, check_number
-
-if TYPE_CHECKING:
-    from phijax.data.tokenizer import Tokenizer
 
 _NEVER = -1
 _TOKENS_BETWEEN_LOOKS = 32
@@ -63,7 +59,9 @@ def generate(
             leaves too little of `config.max_length`.
     """
     chosen, streams = _checked(config, prompts, streams, options)
-    size = rows_at_once or max(len(prompts), 1)
+    size = max(len(prompts), 1) if rows_at_once is None else rows_at_once
+    if size < 1:
+        raise InputError(f'rows_at_once must be at least 1, got {size}')
     piece = _TOKENS_BETWEEN_LOOKS if over else chosen.max_new_tokens
     rows: list[list[int]] = []
     for start in range(0, len(prompts), size):
@@ -88,66 +86,6 @@ def stream(
     chosen, streams = _checked(config, [prompt], None, options)
     pieces = _pieces(config, params, [prompt], streams, chosen, piece=1)
     return (row for [row] in pieces)
-
-
-def complete(
-    config: models.Config,
-    params: models.Params,
-    tokenizer: Tokenizer,
-    prompts: Sequence[str],
-    *,
-    stop: Sequence[str] = (),
-    **options: Any,
-) -> list[str]:
-    """The text that follows each prompt, up to the end of its document.
-
-    An empty prompt starts a new document.
-
-    Args:
-        stop: a text ends before any of these, however its tokens divide them.
-        options: those of `generate`.
-
-    Raises:
-        InputError: as `generate`, or an empty stop.
-    """
-    if '' in stop:
-        raise InputError('stop must not be empty: every text has an empty one')
-    encoded = [tokenizer.encode(prompt) or [tokenizer.end_of_text] for prompt in prompts]
-    limits: dict[str, Any] = {'ends': tokenizer.ends, 'vocab_size': tokenizer.vocab_size}
-
-    def over(number: int, ids: list[int]) -> bool:
-        text = text_after(tokenizer, encoded[number], ids)
-        return stops.cut(text, stop) != text
-
-    rows = generate(config, params, encoded, over=over if stop else None, **limits | options)
-    return [
-        stops.cut(text_after(tokenizer, before, ids), stop)
-        for before, ids in zip(encoded, rows, strict=True)
-    ]
-
-
-def text_after(tokenizer: Tokenizer, before: Sequence[int], ids: Sequence[int]) -> str:
-    """The text of `ids`, decoded after their prompt: on its own it could lack its first space."""
-    return tokenizer.decode([*before, *ids])[len(tokenizer.decode(before)) :]
-
-
-def complete_with(
-    checkpoint: str | os.PathLike[str], prompts: Sequence[str], **options: Any
-) -> list[str]:
-    """The text that the model at `checkpoint` writes after each prompt.
-
-    Args:
-        checkpoint: a workdir or a Hugging Face directory.
-        options: those of `complete`.
-
-    Raises:
-        ValueError: what is there is not a model or has no tokenizer, or as `complete`.
-        FileNotFoundError: nothing is there.
-    """
-    config, params, tokenizer = interop.open(checkpoint)
-    if tokenizer is None:
-        raise InputError(f'{checkpoint} has no tokenizer, so it can neither read nor write text')
-    return complete(config, jax.device_put(params), tokenizer, prompts, **options)
 
 
 def _pieces(
