@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from phijax.generate.options import Options
-from phijax.generate.prompts import read_prompts
+from phijax.generate.prompts import prompts_of
 
 if TYPE_CHECKING:
     from phijax.generate.completion import complete, complete_with, write
@@ -29,7 +29,7 @@ __all__ = [
     'complete_with',
     'converse',
     'generate',
-    'read_prompts',
+    'prompts_of',
     'stream',
     'write',
 ]

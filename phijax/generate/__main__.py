@@ -8,14 +8,13 @@ again and `/quit` ends.
 """
 
 import sys
-from typing import Any
 
 from absl import flags
 
 from phijax import command, generate
 from phijax.errors import InputError
 
-_BITS = {'int8': 8, 'int4': 4}
+_BITS = {None: None, 'int8': 8, 'int4': 4}
 
 _CHECKPOINT = flags.DEFINE_string(
     'checkpoint', None, 'A workdir, a Hugging Face directory, or a GGUF file.'
@@ -34,7 +33,7 @@ _CHAT: flags.FlagHolder = flags.DEFINE_flag(
 )
 _NUM_SAMPLES = flags.DEFINE_integer('num_samples', 1, 'Completions of each prompt.')
 _ROWS_AT_ONCE = flags.DEFINE_integer('rows_at_once', 16, 'Most completions in one batch.')
-_QUANTIZE = flags.DEFINE_enum('quantize', None, list(_BITS), 'Bits of the kernels.')
+_QUANTIZE = flags.DEFINE_enum('quantize', None, ['int8', 'int4'], 'Bits of the kernels.')
 _STOP = flags.DEFINE_multi_string('stop', [], 'End before this text; may be given several times.')
 flags.DEFINE_integer('max_new_tokens', 128, 'Most tokens to write.')
 flags.DEFINE_float('temperature', 0.0, '0 takes the likeliest token each time.')
@@ -57,24 +56,21 @@ _DRAWING = (
 
 def main() -> None:
     """Prints the completions that the flags ask for, or speaks."""
-    drawing: dict[str, Any] = {name: flags.FLAGS[name].value for name in _DRAWING}
+    drawing: dict = {name: flags.FLAGS[name].value for name in _DRAWING}
     generate.Options(**drawing)
-    given = [flag.value is not None for flag in (_PROMPT, _PROMPTS_FILE, _CHAT)]
-    if _CHECKPOINT.value is None or sum(given) != 1:
+    asked = (_PROMPT.value, _PROMPTS_FILE.value, _CHAT.value)
+    if _CHECKPOINT.value is None or asked.count(None) != 2:
         raise InputError(
             '--checkpoint=PATH and one of --prompt=TEXT, --prompts_file=FILE and --chat are needed'
         )
-    bits = _BITS[_QUANTIZE.value] if _QUANTIZE.value else None
-    options: dict[str, Any] = {'stop': _STOP.value, 'bits': bits, **drawing}
+    options = {'stop': _STOP.value, 'bits': _BITS[_QUANTIZE.value], **drawing}
     if _CHAT.value is not None:
-        name = None if _CHAT.value == 'true' else _CHAT.value
         streams = (sys.stdin.buffer, sys.stdout, sys.stderr)
-        generate.converse(_CHECKPOINT.value, *streams, format=name, **options)
-    else:
-        prompt, file = _PROMPT.value, _PROMPTS_FILE.value
-        prompts = [prompt] if prompt is not None else generate.read_prompts(str(file))
-        options |= {'num_samples': _NUM_SAMPLES.value, 'rows_at_once': _ROWS_AT_ONCE.value}
-        print(generate.write(_CHECKPOINT.value, prompts, **options))
+        generate.converse(_CHECKPOINT.value, *streams, format=_CHAT.value, **options)
+        return
+    prompts = generate.prompts_of(_PROMPT.value, _PROMPTS_FILE.value)
+    options |= {'num_samples': _NUM_SAMPLES.value, 'rows_at_once': _ROWS_AT_ONCE.value}
+    print(generate.write(_CHECKPOINT.value, prompts, **options))
 
 
 if __name__ == '__main__':

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Sequence
@@ -92,19 +93,14 @@ def write(
         ValueError: as `complete_with`, or several samples where all are the same.
         FileNotFoundError: as `complete_with`.
     """
-    if num_samples < 1:
-        raise InputError(f'num_samples must be at least 1, got {num_samples}')
-    if num_samples > 1 and not options.get('temperature'):
-        raise InputError(f'num_samples={num_samples} needs a temperature above 0: all are the same')
+    _check_samples(num_samples, options.get('temperature', 0.0))
     asked = [prompt for prompt in prompts for _ in range(num_samples)]
     texts = complete_with(checkpoint, asked, **options)
     if len(asked) == 1:
         return texts[0]
     pairs = zip(asked, texts, strict=True)
-    return '\n'.join(
-        json.dumps({'prompt': prompt, 'completion': text}, ensure_ascii=False)
-        for prompt, text in pairs
-    )
+    lines = [{'prompt': prompt, 'completion': text} for prompt, text in pairs]
+    return '\n'.join(map(functools.partial(json.dumps, ensure_ascii=False), lines))
 
 
 def load(
@@ -126,3 +122,10 @@ def load(
 def text_after(tokenizer: Tokenizer, before: Sequence[int], ids: Sequence[int]) -> str:
     """The text of `ids`, decoded after their prompt: on its own it could lack its first space."""
     return tokenizer.decode([*before, *ids])[len(tokenizer.decode(before)) :]
+
+
+def _check_samples(num_samples: int, temperature: float) -> None:
+    if num_samples < 1:
+        raise InputError(f'num_samples must be at least 1, got {num_samples}')
+    if num_samples > 1 and not temperature:
+        raise InputError(f'num_samples={num_samples} needs a temperature above 0: all are the same')

@@ -56,15 +56,19 @@ def converse(
     too long alone is refused; `notes` has both, and where an answer was cut.
 
     Args:
-        format: of `phijax.data.chat`; by default the one that the tokenizer's special tokens tell.
+        format: of `phijax.data.chat`; `true` or nothing is the one that the tokenizer's special
+            tokens tell.
         options: those of `generate`.
 
     Raises:
         InputError: the model cannot be used in that format, an option is out of its range, or a
             line is not UTF-8.
     """
+    known = format not in (None, 'true')
+    if known:
+        chat.check_format(str(format))
     config, params, tokenizer = load(checkpoint, bits)
-    format = format or _told(tokenizer)  # noqa: A001
+    format = str(format) if known else _told(tokenizer)  # noqa: A001
     ends = dict.fromkeys((*chat.ends(format, tokenizer), *tokenizer.ends))
     options |= {'ends': tuple(ends), 'vocab_size': tokenizer.vocab_size}
     every_stop = (*chat.stop_strings(format), *stop)

@@ -38,21 +38,20 @@ class Options:
     vocab_size: int | None = None
 
     def __post_init__(self) -> None:
-        if self.max_new_tokens < 1:
-            raise InputError(f'max_new_tokens must be at least 1, got {self.max_new_tokens}')
-        if not 0 <= self.temperature < float('inf'):
-            raise InputError(
-                f'temperature must be 0 (the likeliest) or positive, got {self.temperature}'
-            )
-        if self.top_k < 0:
-            raise InputError(f'top_k must be 0 (no limit) or positive, got {self.top_k}')
-        if not 0 < self.top_p <= 1:
-            raise InputError(f'top_p must be in (0, 1], got {self.top_p}')
-        if not 0 <= self.min_p <= 1:
-            raise InputError(f'min_p must be in [0, 1], got {self.min_p}')
-        if not 0 < self.repetition_penalty < float('inf'):
-            raise InputError(f'repetition_penalty must be positive, got {self.repetition_penalty}')
+        infinity = float('inf')
+        self._check('max_new_tokens', 'at least 1', self.max_new_tokens >= 1)
+        self._check(
+            'temperature', '0 (the likeliest) or positive', 0 <= self.temperature < infinity
+        )
+        self._check('top_k', '0 (no limit) or positive', self.top_k >= 0)
+        self._check('top_p', 'in (0, 1]', 0 < self.top_p <= 1)
+        self._check('min_p', 'in [0, 1]', 0 <= self.min_p <= 1)
+        self._check('repetition_penalty', 'positive', 0 < self.repetition_penalty < infinity)
         check_number(self.seed)
+
+    def _check(self, field: str, allowed: str, holds: bool) -> None:
+        if not holds:
+            raise InputError(f'{field} must be {allowed}, got {getattr(self, field)}')
 
 
 def check_number(number: int) -> None:

@@ -7,6 +7,15 @@ from pathlib import Path
 from phijax.errors import InputError
 
 
+def prompts_of(prompt: str | None, file: str | None) -> list[str]:
+    """The one prompt that is given, or those of the file that is.
+
+    Raises:
+        InputError: as `read_prompts`.
+    """
+    return read_prompts(file) if file is not None else [prompt or '']
+
+
 def read_prompts(path: str | os.PathLike[str]) -> list[str]:
     """The prompts of a file: one a line, or in a `.jsonl` a string or `{"prompt": "…"}` a line.
 

@@ -103,16 +103,15 @@ def _pieces(
     width = min(_bucket(lengths.max()), tokens.shape[1])
     rows = decoding.prefill(config, params, tokens, lengths, width)
     ended = lengths == 0
-    finals: list[list[int]] = [[] for _ in prompts]
+    so_far: list[list[int]] = [[] for _ in prompts]
     for end in range(piece, options.max_new_tokens + piece, piece):
         count = min(end, options.max_new_tokens)
         rows, seen = _advance(config, params, rows, drawing, ended, int(lengths[0]) - 1 + count)
-        for number, length in enumerate(lengths[: len(prompts)]):
-            if not ended[number]:
-                new = seen.tokens[number, length : length + count].tolist()
-                finals[number] = _until(options.ends, new)
-                ended[number] = seen.ended[number] or bool(over and over(number, finals[number]))
-        yield list(finals)
+        for number in np.flatnonzero(~ended).tolist():
+            new = seen.tokens[number, lengths[number] :][:count].tolist()
+            so_far[number] = _until(options.ends, new)
+            ended[number] = seen.ended[number] or (over and over(number, so_far[number]))
+        yield list(so_far)
         if ended.all():
             return
 

@@ -56,9 +56,9 @@ def _talk(checkpoint, *lines, **options):
     return out.getvalue(), notes.getvalue()
 
 
-def _answer(params, tokenizer, messages, format='phi3'):
-    prompt = chat.generation_prompt(format, messages, tokenizer)
-    ends = (*chat.ends(format, tokenizer), *tokenizer.ends)
+def _answer(params, tokenizer, messages, name='phi3'):
+    prompt = chat.generation_prompt(name, messages, tokenizer)
+    ends = (*chat.ends(name, tokenizer), *tokenizer.ends)
     options = {'max_new_tokens': NEW, 'ends': ends, 'vocab_size': tokenizer.vocab_size}
     [ids] = generate.generate(CONFIG, params, [prompt], **options)
     return tokenizer.decode(ids)
