@@ -26,7 +26,7 @@ MODEL = 'SmolLM2-135M-Instruct.Q4_1.gguf'
 ROW = 512
 PROMPT = 'The standard library of Python'
 NEW = 64
-ROUNDS = 5
+ROUNDS = 3
 
 
 def docstrings() -> str:
@@ -71,7 +71,7 @@ def main() -> None:
     """Measures the three and writes what was found."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--checkpoint', default=None)
-    parser.add_argument('--rows', type=int, default=40)
+    parser.add_argument('--rows', type=int, default=20)
     asked = parser.parse_args()
     checkpoint = asked.checkpoint or assets.fetch('smollm2-135m') / MODEL
     config, params, tokenizer = interop.open(checkpoint)
@@ -81,7 +81,10 @@ def main() -> None:
         'int4': models.quantise(config, params, 4),
     }
     rows = rows_of(tokenizer, asked.rows)
-    losses = {name: nats(config, variant, rows) for name, variant in variants.items()}
+    losses = {}
+    for name, variant in variants.items():
+        losses[name] = nats(config, variant, rows)
+        print(name, losses[name].mean(), 'nats per token', flush=True)
     prompt = tokenizer.encode(PROMPT)
     times: dict[str, list[float]] = {name: [] for name in variants}
     for number in range(ROUNDS + 1):

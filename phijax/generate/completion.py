@@ -94,12 +94,14 @@ def write(
         FileNotFoundError: as `complete_with`.
     """
     _check_samples(num_samples, options.get('temperature', 0.0))
-    asked = [prompt for prompt in prompts for _ in range(num_samples)]
-    texts = complete_with(checkpoint, asked, **options)
-    if len(asked) == 1:
+    texts = complete_with(checkpoint, [*prompts] * num_samples, **options)
+    if len(texts) == 1:
         return texts[0]
-    pairs = zip(asked, texts, strict=True)
-    lines = [{'prompt': prompt, 'completion': text} for prompt, text in pairs]
+    lines = [
+        {'prompt': prompt, 'completion': completion}
+        for number, prompt in enumerate(prompts)
+        for completion in texts[number :: len(prompts)]
+    ]
     return '\n'.join(map(functools.partial(json.dumps, ensure_ascii=False), lines))
 
 
