@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -66,7 +67,7 @@ def generate(
     rows: list[list[int]] = []
     for start in range(0, len(prompts), size):
         here = slice(start, start + size)
-        ask = (lambda number, row, start=start: over(start + number, row)) if over else None
+        ask = functools.partial(_ask, over, start)
         *_, last = _pieces(config, params, prompts[here], streams[here], chosen, piece, ask)
         rows += last
     return rows
@@ -84,8 +85,13 @@ def stream(
         InputError: as `generate`, at once.
     """
     chosen, streams = _checked(config, [prompt], None, options)
-    pieces = _pieces(config, params, [prompt], streams, chosen, piece=1)
+    pieces = _pieces(config, params, [prompt], streams, chosen, 1, functools.partial(_ask, None, 0))
     return (row for [row] in pieces)
+
+
+def _ask(over: Over | None, start: int, number: int, row: list[int]) -> bool:
+    """Whether a row of the batch that begins with prompt `start` is over."""
+    return over is not None and over(start + number, row)
 
 
 def _pieces(
@@ -95,7 +101,7 @@ def _pieces(
     streams: Sequence[int],
     options: Options,
     piece: int,
-    over: Over | None = None,
+    over: Over,
 ) -> Iterator[list[list[int]]]:
     """The new tokens of each row so far, every `piece` tokens and at the end."""
     tokens, lengths = _pad(config, prompts, options.max_new_tokens)
@@ -110,7 +116,7 @@ def _pieces(
         for number in np.flatnonzero(~ended).tolist():
             new = seen.tokens[number, lengths[number] :][:count].tolist()
             so_far[number] = _until(options.ends, new)
-            ended[number] = seen.ended[number] or (over and over(number, so_far[number]))
+            ended[number] = seen.ended[number] or over(number, so_far[number])
         yield list(so_far)
         if ended.all():
             return
