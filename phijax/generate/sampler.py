@@ -3,46 +3,34 @@
 from __future__ import annotations
 
 import functools
-import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Bool, Int, Key
 
-from phijax import interop, models
+from phijax import models
 from phijax.errors import InputError
-from phijax.generate import sampling
-
-if TYPE_CHECKING:
-    from phijax.data.tokenizer import Tokenizer
+from phijax.generate import decoding
+from phijax.generate.options import Options, check_number
 
 _NEVER = -1
-_NUM_STREAMS = 2**32
+_TOKENS_BETWEEN_LOOKS = 32
+_FEWEST_ENDS = 4
+
+Over = Callable[[int, list[int]], bool]
 
 
-class Drawing(NamedTuple):
-    """How tokens are drawn: the stream of each row, the limits, and what ends a row."""
+class _Seen(NamedTuple):
+    """What the host sees of the rows."""
 
-    keys: Key[Array, ' b']
-    temperature: Float[Array, '']
-    top_p: Float[Array, '']
-    vocab_size: Int[Array, '']
-    end_of_text: Int[Array, '']
-
-
-class Rows(NamedTuple):
-    """Rows under way: their tokens, the keys and values of all but the last, and which ended.
-
-    `cache.lengths` counts those keys, so it is also the place of each row's last token.
-    """
-
-    tokens: Int[Array, 'b s']
-    cache: models.Cache
-    ended: Bool[Array, ' b']
+    tokens: Int[np.ndarray, 'b s']
+    lengths: Int[np.ndarray, ' b']
+    ended: Bool[np.ndarray, ' b']
+    crossing: Bool[np.ndarray, ' b']
 
 
 def generate(
@@ -50,154 +38,119 @@ def generate(
     params: models.Params,
     prompts: Sequence[Sequence[int]],
     *,
-    max_new_tokens: int,
-    temperature: float = 0.0,
-    top_p: float = 1.0,
-    seed: int = 0,
     streams: Sequence[int] | None = None,
-    end_of_text: int | None = None,
-    vocab_size: int | None = None,
+    over: Over | None = None,
+    rows_at_once: int | None = None,
+    **options: Any,
 ) -> list[list[int]]:
-    """The tokens that follow each prompt, without the prompt and without `end_of_text`.
+    """The tokens that follow each prompt, without the prompt and without what ended it.
 
-    A row's tokens depend on its prompt, `seed`, its stream and the options, never on the other
-    rows. The program is compiled once for each power of two of rows and of length.
+    A row's tokens depend on its prompt, its stream and the options, never on the other rows. The
+    program is compiled once for each power of two of rows and of length.
 
     Args:
-        temperature: 0 takes the likeliest token; 1 draws from the model's own distribution.
-        top_p: draw only from the fewest tokens whose probabilities reach this sum.
         streams: number of each row's stream of random numbers; by default its place in `prompts`.
-        end_of_text: a row stops before this token; None means every row gets `max_new_tokens`.
-        vocab_size: only ids below it are drawn, for a tokenizer smaller than the model's table.
+        over: asked with a prompt's number and the tokens after it, at every 32nd of them, whether
+            they are enough.
+        rows_at_once: most prompts in one batch; by default all are in one.
+        options: the fields of `Options`.
 
     Raises:
         InputError: an option or a token out of its range, an empty prompt, or a prompt that
             leaves too little of `config.max_length`.
     """
-    vocab_size = min(vocab_size or config.vocab_size, config.vocab_size)
-    streams = range(len(prompts)) if streams is None else streams
-    _check_options(max_new_tokens, temperature, top_p)
-    _check_streams(seed, streams, len(prompts))
-    _check_prompts(config, prompts, max_new_tokens)
-    if not prompts:
-        return []
-    tokens, lengths = _pad(config, prompts, max_new_tokens)
-    drawing = Drawing(
-        keys=_keys(seed, streams, len(tokens)),
-        temperature=jnp.float32(temperature),
-        top_p=jnp.float32(top_p),
-        vocab_size=jnp.int32(vocab_size),
-        end_of_text=jnp.int32(_NEVER if end_of_text is None else end_of_text),
-    )
+    chosen, streams = _checked(config, prompts, streams, options)
+    size = max(len(prompts), 1) if rows_at_once is None else rows_at_once
+    if size < 1:
+        raise InputError(f'rows_at_once must be at least 1, got {size}')
+    piece = _TOKENS_BETWEEN_LOOKS if over else chosen.max_new_tokens
+    rows: list[list[int]] = []
+    for start in range(0, len(prompts), size):
+        here = slice(start, start + size)
+        ask = functools.partial(_ask, over, start)
+        *_, last = _pieces(config, params, prompts[here], streams[here], chosen, piece, ask)
+        rows += last
+    return rows
+
+
+def stream(
+    config: models.Config, params: models.Params, prompt: Sequence[int], **options: Any
+) -> Iterator[list[int]]:
+    """The tokens that follow `prompt` so far, each time that there is one more.
+
+    Args:
+        options: the fields of `Options`.
+
+    Raises:
+        InputError: as `generate`, at once.
+    """
+    chosen, streams = _checked(config, [prompt], None, options)
+    pieces = _pieces(config, params, [prompt], streams, chosen, 1, functools.partial(_ask, None, 0))
+    return (row for [row] in pieces)
+
+
+def _ask(over: Over | None, start: int, number: int, row: list[int]) -> bool:
+    """Whether a row of the batch that begins with prompt `start` is over."""
+    return over is not None and over(start + number, row)
+
+
+def _pieces(
+    config: models.Config,
+    params: models.Params,
+    prompts: Sequence[Sequence[int]],
+    streams: Sequence[int],
+    options: Options,
+    piece: int,
+    over: Over,
+) -> Iterator[list[list[int]]]:
+    """The new tokens of each row so far, every `piece` tokens and at the end."""
+    tokens, lengths = _pad(config, prompts, options.max_new_tokens)
+    drawing = _drawing(config, options, _keys(options.seed, streams, len(tokens)))
     width = min(_bucket(lengths.max()), tokens.shape[1])
-    rows = _prefill(config, params, tokens, lengths, width)
-    rows = _decode(config, params, rows, drawing, max_new_tokens)
-    tokens = multihost_utils.process_allgather(rows.tokens, tiled=True)
-    return [
-        _until(end_of_text, row[length : length + max_new_tokens].tolist())
-        for row, length in zip(tokens, lengths[: len(prompts)], strict=False)
-    ]
+    rows = decoding.prefill(config, params, tokens, lengths, width)
+    ended = lengths == 0
+    so_far: list[list[int]] = [[] for _ in prompts]
+    for end in range(piece, options.max_new_tokens + piece, piece):
+        count = min(end, options.max_new_tokens)
+        rows, seen = _advance(config, params, rows, drawing, ended, int(lengths[0]) - 1 + count)
+        for number in np.flatnonzero(~ended).tolist():
+            new = seen.tokens[number, lengths[number] :][:count].tolist()
+            so_far[number] = _until(options.ends, new)
+            ended[number] = seen.ended[number] or over(number, so_far[number])
+        yield list(so_far)
+        if ended.all():
+            return
 
 
-def complete(
+def _advance(
     config: models.Config,
     params: models.Params,
-    tokenizer: Tokenizer,
-    prompts: Sequence[str],
-    **options: Any,
-) -> list[str]:
-    """The text that follows each prompt, up to the end of its document.
+    rows: decoding.Rows,
+    drawing: decoding.Drawing,
+    over: Bool[np.ndarray, ' b'],
+    length: int,
+) -> tuple[decoding.Rows, _Seen]:
+    """The rows when the first of them has `length` keys, or all have ended.
 
-    An empty prompt starts a new document.
-
-    Args:
-        options: those of `generate`.
-
-    Raises:
-        InputError: as `generate`.
+    Rows that LongRoPE's boundary stops on the way start again, and all go on.
     """
-    encoded = [tokenizer.encode(prompt) or [tokenizer.end_of_text] for prompt in prompts]
-    limits = {'end_of_text': tokenizer.end_of_text, 'vocab_size': tokenizer.vocab_size}
-    completions = generate(config, params, encoded, **limits | options)
-    # Decoded after its prompt: a text that begins here could begin with a space too few.
-    return [
-        tokenizer.decode([*before, *ids])[len(tokenizer.decode(before)) :]
-        for before, ids in zip(encoded, completions, strict=True)
-    ]
+    while True:
+        rows, crossing = decoding.decode(config, params, rows, drawing, over, length)
+        arrays = (rows.tokens, rows.cache.lengths, rows.ended, crossing)
+        seen = _Seen(*multihost_utils.process_allgather(arrays, tiled=True))
+        if seen.lengths[0] >= length or not seen.crossing.any():
+            return rows, seen
+        rows = _restart(config, params, rows, np.flatnonzero(seen.crossing))
 
 
-def complete_with(
-    checkpoint: str | os.PathLike[str], prompts: Sequence[str], **options: Any
-) -> list[str]:
-    """The text that the model at `checkpoint` writes after each prompt.
-
-    Args:
-        checkpoint: a workdir, a Hugging Face directory or a GGUF file.
-        options: those of `generate`.
-
-    Raises:
-        ValueError: what is there is not a model or has no tokenizer, or as `generate`.
-        FileNotFoundError: nothing is there.
-    """
-    config, params, tokenizer = interop.open(checkpoint)
-    if tokenizer is None:
-        raise InputError(f'{checkpoint} has no tokenizer, so it can neither read nor write text')
-    return complete(config, jax.device_put(params), tokenizer, prompts, **options)
-
-
-@functools.partial(jax.jit, static_argnames=('config', 'width'))
-def _prefill(
-    config: models.Config,
-    params: models.Params,
-    tokens: Int[Array, 'b s'],
-    lengths: Int[Array, ' b'],
-    width: int,
-) -> Rows:
-    """The rows before their first new token. Rows of length 0 are padding and have ended.
-
-    The last token of a prompt is left to the first step of decoding, which so is like the others.
-    """
-    empty = models.init_cache(config, *tokens.shape)
-    before = jnp.maximum(lengths - 1, 0)
-    _, cache = models.hidden(config, params, tokens[:, :width], lengths=before, cache=empty)
-    return Rows(tokens, cast(models.Cache, cache), lengths == 0)
-
-
-@functools.partial(jax.jit, static_argnames='config', donate_argnames='rows')
-def _decode(
-    config: models.Config,
-    params: models.Params,
-    rows: Rows,
-    drawing: Drawing,
-    num_steps: int | Int[Array, ''],
-) -> Rows:
-    """The rows after `num_steps` new tokens, or fewer where all have ended."""
-
-    def unfinished(carry: tuple[Int[Array, ''], Rows]) -> Bool[Array, '']:
-        step, rows = carry
-        return (step < num_steps) & ~rows.ended.all()
-
-    def advance(carry: tuple[Int[Array, ''], Rows]) -> tuple[Int[Array, ''], Rows]:
-        step, rows = carry
-        return step + 1, _extend(config, params, rows, drawing)
-
-    return jax.lax.while_loop(unfinished, advance, (jnp.int32(0), rows))[1]
-
-
-def _extend(config: models.Config, params: models.Params, rows: Rows, drawing: Drawing) -> Rows:
-    """The rows after one new token."""
-    last = jnp.take_along_axis(rows.tokens, rows.cache.lengths[:, None], axis=1)
-    logits, extended = models.apply(config, params, last, cache=rows.cache)
-    cache = cast(models.Cache, extended)
-    allowed = jnp.arange(config.vocab_size) < drawing.vocab_size
-    chosen = sampling.choose(
-        jnp.where(allowed, logits[:, 0], -jnp.inf),
-        jax.vmap(jax.random.fold_in)(drawing.keys, cache.lengths),
-        temperature=drawing.temperature,
-        top_p=drawing.top_p,
-    )
-    tokens = rows.tokens.at[jnp.arange(len(last)), cache.lengths].set(chosen)
-    return Rows(tokens, cache, rows.ended | (chosen == drawing.end_of_text))
+def _restart(
+    config: models.Config, params: models.Params, rows: decoding.Rows, crossing: np.ndarray
+) -> decoding.Rows:
+    num_rows, room = rows.tokens.shape
+    places = np.full(_bucket(len(crossing), least=1), num_rows, np.int32)
+    places[: len(crossing)] = crossing
+    width = min(_bucket(config.original_length), room)
+    return decoding.restart(config, params, rows, places, width)
 
 
 def _pad(
@@ -213,7 +166,24 @@ def _pad(
     return tokens, lengths
 
 
-def _keys(seed: int, streams: Sequence[int], num_rows: int) -> Key[Array, ' b']:
+def _drawing(
+    config: models.Config, options: Options, keys: Key[jax.Array, ' b']
+) -> decoding.Drawing:
+    ends = np.full(_bucket(len(options.ends), least=_FEWEST_ENDS), _NEVER, np.int32)
+    ends[: len(options.ends)] = options.ends
+    return decoding.Drawing(
+        keys=keys,
+        temperature=jnp.float32(options.temperature),
+        top_k=jnp.int32(min(options.top_k, config.vocab_size)),
+        top_p=jnp.float32(options.top_p),
+        min_p=jnp.float32(options.min_p),
+        repetition_penalty=jnp.float32(options.repetition_penalty),
+        vocab_size=jnp.int32(min(options.vocab_size or config.vocab_size, config.vocab_size)),
+        ends=jnp.asarray(ends),
+    )
+
+
+def _keys(seed: int, streams: Sequence[int], num_rows: int) -> Key[jax.Array, ' b']:
     numbers = np.zeros(num_rows, np.uint32)
     numbers[: len(streams)] = streams
     return jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(seed), numbers)
@@ -224,25 +194,28 @@ def _bucket(size: int, least: int = 16) -> int:
     return max(1 << (int(size) - 1).bit_length(), least)
 
 
-def _until(end_of_text: int | None, tokens: list[int]) -> list[int]:
-    return tokens[: tokens.index(end_of_text)] if end_of_text in tokens else tokens
+def _until(ends: Sequence[int], tokens: list[int]) -> list[int]:
+    place = next((i for i, token in enumerate(tokens) if token in ends), len(tokens))
+    return tokens[:place]
 
 
-def _check_options(max_new_tokens: int, temperature: float, top_p: float) -> None:
-    if max_new_tokens < 1:
-        raise InputError(f'max_new_tokens must be at least 1, got {max_new_tokens}')
-    if not 0 <= temperature < float('inf'):
-        raise InputError(f'temperature must be 0 (the likeliest) or positive, got {temperature}')
-    if not 0 < top_p <= 1:
-        raise InputError(f'top_p must be in (0, 1], got {top_p}')
-
-
-def _check_streams(seed: int, streams: Sequence[int], num_rows: int) -> None:
-    for number in (seed, *streams):
-        if not 0 <= number < _NUM_STREAMS:
-            raise InputError(f'seed and streams must be in 0..{_NUM_STREAMS - 1}, got {number}')
-    if len(streams) != num_rows:
-        raise InputError(f'streams must be one for each of {num_rows} prompts, got {len(streams)}')
+def _checked(
+    config: models.Config,
+    prompts: Sequence[Sequence[int]],
+    streams: Sequence[int] | None,
+    options: dict[str, Any],
+) -> tuple[Options, Sequence[int]]:
+    """The options and the stream of each row, when all can be met."""
+    chosen = Options(**options)
+    streams = range(len(prompts)) if streams is None else streams
+    for number in streams:
+        check_number(number)
+    if len(streams) != len(prompts):
+        raise InputError(
+            f'streams must be one for each of {len(prompts)} prompts, got {len(streams)}'
+        )
+    _check_prompts(config, prompts, chosen.max_new_tokens)
+    return chosen, streams
 
 
 def _check_prompts(

@@ -12,9 +12,9 @@ from phijax.models.configs import Config, config, from_dict, to_dict
 if TYPE_CHECKING:
     from phijax.models.cache import Cache, init_cache
     from phijax.models.decoder import Params, apply, axes, fan_in, head, hidden, init
+    from phijax.models.quantize import dequantise, num_bytes, quantise
     from phijax.models.rotary import Rescaling
 
-_HOMES = {'Cache': 'cache', 'Rescaling': 'rotary', 'init_cache': 'cache'}
 __all__ = [
     'Cache',
     'Config',
@@ -23,18 +23,29 @@ __all__ = [
     'apply',
     'axes',
     'config',
+    'dequantise',
     'fan_in',
     'from_dict',
     'head',
     'hidden',
     'init',
     'init_cache',
+    'num_bytes',
+    'quantise',
     'to_dict',
 ]
+
+_HOMES = {
+    'Cache': 'cache',
+    'Rescaling': 'rotary',
+    'init_cache': 'cache',
+    'dequantise': 'quantize',
+    'num_bytes': 'quantize',
+    'quantise': 'quantize',
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    home = _HOMES.get(name, 'decoder')
-    return getattr(importlib.import_module(f'phijax.models.{home}'), name)
+    return getattr(importlib.import_module(f'phijax.models.{_HOMES.get(name, "decoder")}'), name)

@@ -20,6 +20,7 @@ from phijax.models.blocked import Mask
 from phijax.models.cache import Cache
 from phijax.models.configs import Config
 from phijax.models.layers import fold_in
+from phijax.models.packed import Packed
 from phijax.models.rotary import Rescaling
 
 Params = dict[str, Any]
@@ -163,7 +164,8 @@ def _ends(config: Config, params: Params) -> Any:
 
 def _merge(graph: nnx.GraphDef, state: nnx.State, params: Params) -> Any:
     """The module of one structure with `params` in its places."""
-    return nnx.merge(graph, jax.tree.unflatten(jax.tree.structure(state), jax.tree.leaves(params)))
+    leaves = jax.tree.leaves(params, is_leaf=lambda x: isinstance(x, Packed))
+    return nnx.merge(graph, jax.tree.unflatten(jax.tree.structure(state), leaves))
 
 
 def _pure(module: nnx.Module) -> Params:

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, Key
 
 from phijax.models.configs import Config
+from phijax.models.packed import Bytes, Packed
 
 
 class Einsum(nnx.Module):
@@ -48,8 +50,7 @@ class Einsum(nnx.Module):
 
     def __call__(self, x: Float[Array, '...']) -> Float[Array, '...']:
         """The product, plus the bias."""
-        product = _wide_einsum if self.wide else jnp.einsum
-        y = product(self.equation, x, self.kernel[...])
+        y = product(self.equation, x, self.kernel.get_value(), wide=self.wide)
         return y + self.bias[...] if hasattr(self, 'bias') else y
 
 
@@ -65,7 +66,8 @@ class Embed(nnx.Module):
 
     def __call__(self, tokens: Int[Array, 'b t']) -> Float[Array, 'b t d']:
         """The rows of `tokens`."""
-        return jnp.take(self.kernel[...], tokens, axis=0)
+        table: Any = self.kernel.get_value()
+        return table.rows(tokens) if isinstance(table, Bytes) else jnp.take(table, tokens, axis=0)
 
 
 class LayerNorm(nnx.Module):
@@ -179,7 +181,7 @@ class Ends(nnx.Module):
         """Scores of the next token in float32, from the last norm's output."""
         if hasattr(self, 'head'):
             return self.head(x)
-        return _wide_einsum('btd,vd->btv', x, self.embed.kernel[...])
+        return product('btd,vd->btv', x, self.embed.kernel.get_value(), wide=True)
 
 
 def gegelu(gate: Float[Array, '*a'], up: Float[Array, '*a'], *, limit: float) -> Float[Array, '*a']:
@@ -191,6 +193,13 @@ def gegelu(gate: Float[Array, '*a'], up: Float[Array, '*a'], *, limit: float) ->
     gate = jnp.where(jnp.isinf(gate), gate, jnp.minimum(gate, limit))
     up = jnp.where(jnp.isinf(up), up, jnp.clip(up, -limit, limit))
     return gate * jax.nn.sigmoid(1.702 * gate) * (up + 1)
+
+
+def product(equation: str, x: Array, kernel: Array | Packed, *, wide: bool = False) -> Array:
+    """The einsum of `x` and `kernel`, however it is stored; float32 if `wide`."""
+    if isinstance(kernel, Packed):
+        return kernel.product(x, wide=wide)
+    return (_wide_einsum if wide else jnp.einsum)(equation, x, kernel)
 
 
 def dropout(x: Float[Array, '*a'], rate: float, key: Key[Array, ''] | None) -> Float[Array, '*a']:

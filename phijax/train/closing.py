@@ -104,7 +104,7 @@ def _samples(run: Run, workdir: pathlib.Path) -> list[dict[str, str]]:
         max_new_tokens=min(SAMPLE_TOKENS, recipe.data.length // 2),
         temperature=SAMPLE_TEMPERATURE,
         seed=recipe.seed,
-        end_of_text=chat.ends(format_name, codec)[0] if format_name else codec.end_of_text,
+        ends=chat.ends(format_name, codec) if format_name else codec.ends,
         vocab_size=codec.vocab_size,
     )
     gap = '\n' if format_name else ''

@@ -36,6 +36,7 @@ PARTS = {
     ),
     'phijax.generate': (
         'phijax.checkpoint',
+        'phijax.data.chat',
         *TOKENIZER,
         'phijax.interop',
         'phijax.models',

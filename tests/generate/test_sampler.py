@@ -7,7 +7,7 @@ import pytest
 from phijax import generate, models, partitioning
 from phijax.data import tokenizer as tokenizers
 from phijax.errors import InputError
-from phijax.generate import sampler
+from phijax.generate import decoding
 from phijax.interop import huggingface
 from tests.data.tokenizer import llama
 
@@ -129,33 +129,30 @@ def test_end_of_text_stops_its_row_only_and_is_left_out(params, greedy):
     expected = [row[: row.index(end)] if end in row else row for row in greedy]
     assert len(expected[0]) < NEW
     assert NEW in map(len, expected)
-    assert (
-        generate.generate(CONFIG, params, PROMPTS, max_new_tokens=NEW, end_of_text=end) == expected
-    )
+    assert generate.generate(CONFIG, params, PROMPTS, max_new_tokens=NEW, ends=(end,)) == expected
 
 
 def test_end_of_text_in_the_prompt_or_first_is_no_special_case(params, greedy):
     for row, end, expected in ((0, PROMPTS[0][1], greedy[0]), (0, greedy[0][0], [])):
         assert end not in greedy[0][1:] or not expected
         assert generate.generate(
-            CONFIG, params, [PROMPTS[row]], max_new_tokens=NEW, end_of_text=end
+            CONFIG, params, [PROMPTS[row]], max_new_tokens=NEW, ends=(end,)
         ) == [expected]
 
 
 def test_decoding_stops_when_every_row_has_ended(params, greedy, monkeypatch):
-    decode, steps = sampler._decode, []
+    decode, lengths = decoding.decode, []
 
-    def counted(config, params, rows, *rest):
-        before = int(rows.cache.lengths[0])
-        rows = decode(config, params, rows, *rest)
-        steps.append(int(rows.cache.lengths[0]) - before)
-        return rows
+    def watched(*args):
+        rows, crossing = decode(*args)
+        lengths.append(int(rows.cache.lengths[0]))
+        return rows, crossing
 
-    monkeypatch.setattr(sampler, '_decode', counted)
-    ends = [greedy[0].index(greedy[0][4]) + 1, NEW]
-    for end in (greedy[0][4], None):  # three rows, and one of padding that must not go on
-        generate.generate(CONFIG, params, PROMPTS[:1] * 3, max_new_tokens=NEW, end_of_text=end)
-    assert steps == ends
+    monkeypatch.setattr(decoding, 'decode', watched)
+    for ends in ((greedy[0][4],), ()):  # three rows, and one of padding that must not go on
+        generate.generate(CONFIG, params, PROMPTS[:1] * 3, max_new_tokens=NEW, ends=ends)
+    before = len(PROMPTS[0]) - 1
+    assert lengths == [before + greedy[0].index(greedy[0][4]) + 1, before + NEW]
 
 
 def test_only_ids_below_vocab_size_are_drawn(params, greedy):
@@ -205,7 +202,7 @@ def test_what_cannot_be_generated_is_refused_by_name_and_value(params, prompts, 
 
 
 def test_calls_of_the_same_bucket_compile_nothing_again(params, greedy):
-    before = sampler._prefill._cache_size(), sampler._decode._cache_size()
+    before = decoding.prefill._cache_size(), decoding.decode._cache_size()
     for temperature, top_p, new in ((0.0, 1.0, NEW), (0.7, 0.9, NEW - 1), (1.0, 1.0, NEW - 2)):
         generate.generate(
             CONFIG,
@@ -214,9 +211,9 @@ def test_calls_of_the_same_bucket_compile_nothing_again(params, greedy):
             max_new_tokens=new,
             temperature=temperature,
             top_p=top_p,
-            end_of_text=1,
+            ends=(1, 2),
         )
-    assert (sampler._prefill._cache_size(), sampler._decode._cache_size()) == before
+    assert (decoding.prefill._cache_size(), decoding.decode._cache_size()) == before
 
 
 def test_parameters_cut_over_a_mesh_give_the_same_tokens(params, greedy):
@@ -237,7 +234,7 @@ def test_complete_turns_text_into_text(params, tokenizer):
         params,
         encoded,
         max_new_tokens=NEW,
-        end_of_text=tokenizer.end_of_text,
+        ends=(tokenizer.end_of_text,),
         vocab_size=tokenizer.vocab_size,
     )
     assert texts == [tokenizer.decode(row) for row in rows]
@@ -249,6 +246,7 @@ class Numerals:
 
     vocab_size = 320
     end_of_text = 301
+    ends = (301,)
 
     def encode(self, text):
         return [int(numeral) for numeral in text.split()]
@@ -258,7 +256,7 @@ class Numerals:
 
 
 def test_an_empty_prompt_starts_a_document_and_the_end_of_text_ends_it(params):
-    [row] = generate.generate(CONFIG, params, [[301]], max_new_tokens=NEW, end_of_text=301)
+    [row] = generate.generate(CONFIG, params, [[301]], max_new_tokens=NEW, ends=(301,))
     assert row
     texts = generate.complete(CONFIG, params, Numerals(), ['', '301'], max_new_tokens=NEW)
     assert texts == [Numerals().decode(row)] * 2

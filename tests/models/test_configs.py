@@ -69,7 +69,10 @@ def test_what_only_phi3_has():
 @pytest.mark.parametrize(
     ('fields', 'said'),
     [
-        ({'original_length': 64}, r'short_factors must be 2 numbers .* original_length \(64\), got 0'),
+        (
+            {'original_length': 64},
+            r'short_factors must be 2 numbers .* original_length \(64\), got 0',
+        ),
         ({'short_factors': [1.0, 2.0]}, 'short_factors needs a positive original_length, got 0'),
         ({'short_factors': (1, 0), 'original_length': 1}, 'short_factors must be positive, got 0'),
         ({'short_factors': 'ab'}, "short_factors must be a list of numbers, got 'ab'"),
