@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from phijax import interop, longrope, models, report
-from phijax.longrope import baselines, evaluation, files, results, texts
+from phijax.longrope import baselines, evaluation, files, results
 from phijax.longrope import plan as planning
+from phijax.train import start
 
 HERE = pathlib.Path(__file__).resolve().parent
-ROOTS = {'smoke': 'runs/longrope-smoke', 'cpu': 'runs/longrope'}
+ROOTS = {'smoke': 'runs/longrope_study_smoke', 'cpu': 'runs/longrope_study'}
 LENGTH = 128
 STRETCHES = (4, 8)
 SEEDS = {'smoke': (0,), 'cpu': (0, 1, 2)}
@@ -33,15 +34,15 @@ SEARCH = {
     'cpu': {'population': 32, 'parents': 16, 'mutations': 8, 'crossovers': 8, 'rounds': 6},
 }
 MAGNITUDE = 'none'
-SIZES = {
-    **{'embed_dim': 192, 'num_heads': 6, 'num_kv_heads': 6, 'mlp_dim': 768, 'rotary_dim': 32},
-}
+WIDTHS = {'embed_dim': 192, 'mlp_dim': 768, 'rotary_dim': 32}
+SIZES = WIDTHS | {'num_heads': 6, 'num_kv_heads': 6}
 # Shared by training and fine-tuning.
 RUN = {'evaluate_every': 500, 'evaluate_rows': 512}
 
 
 def main(variant: str) -> None:
     """Everything, in order."""
+    start.keep_memory()
     train(variant)
     searched = {stretch: search(variant, stretch) for stretch in STRETCHES}
     tuned = finetune(variant)
