@@ -11,10 +11,11 @@ import subprocess
 import sys
 from typing import Any
 
+import jax
 import numpy as np
 
 from phijax import interop, longrope, models, report
-from phijax.longrope import baselines, evaluation, files, results
+from phijax.longrope import baselines, files, results
 from phijax.longrope import plan as planning
 from phijax.train import start
 
@@ -34,6 +35,7 @@ SEARCH = {
     'cpu': {'population': 32, 'parents': 16, 'mutations': 8, 'crossovers': 8, 'rounds': 6},
 }
 MAGNITUDE = 'none'
+PLAIN_YARN = 'yarn without its magnitude'
 WIDTHS = {'embed_dim': 192, 'mlp_dim': 768, 'rotary_dim': 32}
 SIZES = WIDTHS | {'num_heads': 6, 'num_kv_heads': 6}
 # Shared by training and fine-tuning.
@@ -50,7 +52,9 @@ def main(variant: str) -> None:
     measured = {
         'variant': variant,
         'environment': report.environment(),
-        'stretches': {stretch: measure(found) for stretch, found in searched.items()},
+        'stretches': {
+            stretch: measure(variant, stretch, found) for stretch, found in searched.items()
+        },
         'finetuned': tuned,
     }
     (target / 'results.json').write_text(json.dumps(measured, indent=1) + '\n')
@@ -99,12 +103,13 @@ def plan(variant: str, stretch: int, seed: int) -> longrope.Plan:
     return longrope.from_dict(fields)
 
 
-def measure(found: list[dict[str, Any]]) -> dict[str, Any]:
+def measure(variant: str, stretch: int, found: list[dict[str, Any]]) -> dict[str, Any]:
     """The mean over seeds, text by text, against the methods that have no seed."""
-    losses = {name: by_text(found, name) for name in found[0]['nats_by_text']}
     names = [row['method'] for row in found[0]['table']]
+    losses = {name: by_text(found, name) for name in names}
+    losses |= {PLAIN_YARN: plain_yarn(variant, stretch)}
     return {
-        'table': results.compare({name: losses[name] for name in names}, results.FOUND),
+        'table': results.compare(losses, results.FOUND),
         'texts': len(losses[results.FOUND]),
         'seeds': [
             {
@@ -118,6 +123,17 @@ def measure(found: list[dict[str, Any]]) -> dict[str, Any]:
         'positions': found[0]['positions'],
         'perplexity': {name: [each['perplexity'][name] for each in found] for name in names},
     }
+
+
+def plain_yarn(variant: str, stretch: int) -> np.ndarray:
+    """The losses of YaRN's factors with the magnitude that the search has, as one column."""
+    searching = plan(variant, stretch, 0)
+    config, params, tokenizer = interop.open(searching.source)
+    vector = planning.starts(searching, config)[-1]
+    method = planning.method(searching, config, vector)
+    rows = files.read_texts(searching, tokenizer)['report']
+    losses = files.measure(searching, config, jax.device_put(params), rows, {'': method})['']
+    return losses.mean(axis=1, keepdims=True)
 
 
 def by_text(found: list[dict[str, Any]], name: str) -> np.ndarray:
@@ -136,13 +152,13 @@ def finetune(variant: str) -> dict[str, Any]:
         'linear': baselines.linear(config, stretch),
         results.FOUND: baselines.Method(tuple(result['factors']), result['magnitude']),
     }
-    losses = {}
+    losses: dict[str, np.ndarray] = {}
     for name, method in methods.items():
         workdir = f'{ROOTS[variant]}/tuned/{name}'
         longer = planning.extended(config, method, stretch * LENGTH)
         tune(variant, workdir, longer)
-        _, params, _ = interop.open(workdir)
-        losses[name] = evaluation.nats(config, params, rows, method, searching.rows_at_once)
+        params = jax.device_put(interop.open(workdir)[1])
+        losses |= files.measure(searching, config, params, rows, {name: method})
     return {
         'steps': TUNED[variant],
         'tokens': TUNED[variant] * 8 * stretch * LENGTH,
