@@ -25,14 +25,14 @@ LENGTH = 128
 STRETCHES = (4, 8)
 SEEDS = {'smoke': (0,), 'cpu': (0, 1, 2)}
 STEPS = {'smoke': 20, 'cpu': 1000}
-TUNED = {'smoke': 4, 'cpu': 40}
+TUNED = {'smoke': 4, 'cpu': 100}
 TEXTS = {
     'smoke': {'directory': '', 'search': 2, 'selection': 2, 'report': 4},
     'cpu': {'directory': '', 'search': 5, 'selection': 8, 'report': 40},
 }
 SEARCH = {
     'smoke': {'population': 6, 'parents': 3, 'mutations': 2, 'crossovers': 2, 'rounds': 2},
-    'cpu': {'population': 32, 'parents': 16, 'mutations': 8, 'crossovers': 8, 'rounds': 6},
+    'cpu': {'population': 32, 'parents': 16, 'mutations': 8, 'crossovers': 8, 'rounds': 16},
 }
 MAGNITUDE = 'none'
 PLAIN_YARN = 'yarn without its magnitude'
@@ -142,7 +142,7 @@ def by_text(found: list[dict[str, Any]], name: str) -> np.ndarray:
 
 
 def finetune(variant: str) -> dict[str, Any]:
-    """Linear and found factors after some training on rows of four times the length."""
+    """Linear, YaRN's and found factors after some training on rows of four times the length."""
     short, stretch, seed = f'{ROOTS[variant]}/small', STRETCHES[0], SEEDS[variant][0]
     config, _, tokenizer = interop.open(short)
     searching = plan(variant, stretch, seed)
@@ -150,6 +150,7 @@ def finetune(variant: str) -> dict[str, Any]:
     result = json.loads((place(variant, stretch, seed) / 'result.json').read_text())
     methods = {
         'linear': baselines.linear(config, stretch),
+        'yarn': baselines.yarn(config, stretch),
         results.FOUND: baselines.Method(tuple(result['factors']), result['magnitude']),
     }
     losses: dict[str, np.ndarray] = {}
