@@ -40,9 +40,13 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
     config.mesh = {'data': -1, 'fsdp': 1, 'tensor': 1, 'layout': 'zero3', 'rows_per_device': 64}
     config.checkpoints = {'every': 30, 'keep': 2, 'keep_every': 0, 'select': 'last'}
     if smoke:
-        config.update(num_steps=10, init_from='', evaluate_every=5)
+        config.update(num_steps=60, init_from='', evaluate_every=20)
+        config.model.update(vocab_size=1024, embed_dim=128, num_layers=3, num_heads=8)
+        config.model.update(num_kv_heads=8, head_dim=2 * PAIRS, mlp_dim=512)
+        config.model.update(original_length=32, max_length=STRETCH * 32)
+        config.data.update(length=STRETCH * 32)
         config.data.directory = ''
-        config.data.prepare = {'vocab_size': 2048, 'heldout_fraction': 0.05, 'sources': {}}
+        config.data.prepare = {'vocab_size': 1024, 'heldout_fraction': 0.05, 'sources': {}}
         config.data.prepare.sources.stdlib = {'kind': 'stdlib', 'max_bytes': 500_000}
-        config.checkpoints.every = 5
+        config.checkpoints.every = 20
     return config

@@ -5,6 +5,7 @@
 Expected: after configs/quickstart.py; a few minutes on 2 cores.
 `:smoke` is a minute, with the model of
     python -m phijax.train --config=configs/quickstart.py:smoke \
+        --config.data.prepare.sources.stdlib.max_bytes=2_000_000 \
         --config.data.prepare.heldout_fraction=0.4 --workdir=runs/smoke
 Source: arXiv:2402.13753, sec. 3.2: half of a population are parents, as many mutations as
 crossovers, probability 0.3, ceiling 1.25; there with a population of 64 and 40 rounds.

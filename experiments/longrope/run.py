@@ -11,19 +11,25 @@ import subprocess
 import sys
 from typing import Any
 
+import jax
 import numpy as np
 
 from phijax import interop, longrope, models, report
-from phijax.longrope import baselines, evaluation, files, results, texts
+from phijax.longrope import baselines, files, results
 from phijax.longrope import plan as planning
+from phijax.train import start
 
 HERE = pathlib.Path(__file__).resolve().parent
-ROOTS = {'smoke': 'runs/longrope-smoke', 'cpu': 'runs/longrope', 'gpu': 'runs/longrope-gpu'}
+ROOTS = {
+    'smoke': 'runs/longrope_study_smoke',
+    'cpu': 'runs/longrope_study',
+    'gpu': 'runs/longrope_gpu',
+}
 LENGTH = 128
 STRETCHES = (4, 8)
 SEEDS = {'smoke': (0,), 'cpu': (0, 1, 2), 'gpu': (0, 1, 2)}
 STEPS = {'smoke': 20, 'cpu': 1000, 'gpu': 6000}
-TUNED = {'smoke': 4, 'cpu': 40, 'gpu': 400}
+TUNED = {'smoke': 4, 'cpu': 100, 'gpu': 400}
 TEXTS = {
     'smoke': {'directory': '', 'search': 2, 'selection': 2, 'report': 4},
     'cpu': {'directory': '', 'search': 5, 'selection': 8, 'report': 40},
@@ -31,19 +37,20 @@ TEXTS = {
 }
 SEARCH = {
     'smoke': {'population': 6, 'parents': 3, 'mutations': 2, 'crossovers': 2, 'rounds': 2},
-    'cpu': {'population': 32, 'parents': 16, 'mutations': 8, 'crossovers': 8, 'rounds': 6},
+    'cpu': {'population': 32, 'parents': 16, 'mutations': 8, 'crossovers': 8, 'rounds': 16},
     'gpu': {'population': 64, 'parents': 32, 'mutations': 16, 'crossovers': 16, 'rounds': 40},
 }
 MAGNITUDE = 'none'
-SIZES = {
-    **{'embed_dim': 192, 'num_heads': 6, 'num_kv_heads': 6, 'mlp_dim': 768, 'rotary_dim': 32},
-}
+PLAIN_YARN = 'yarn without its magnitude'
+WIDTHS = {'embed_dim': 192, 'mlp_dim': 768, 'rotary_dim': 32}
+SIZES = WIDTHS | {'num_heads': 6, 'num_kv_heads': 6}
 # Shared by training and fine-tuning.
 RUN = {'evaluate_every': 500, 'evaluate_rows': 512}
 
 
 def main(variant: str) -> None:
     """Everything, in order."""
+    start.keep_memory()
     train(variant)
     searched = {stretch: search(variant, stretch) for stretch in STRETCHES}
     tuned = finetune(variant)
@@ -51,7 +58,9 @@ def main(variant: str) -> None:
     measured = {
         'variant': variant,
         'environment': report.environment(),
-        'stretches': {stretch: measure(found) for stretch, found in searched.items()},
+        'stretches': {
+            stretch: measure(variant, stretch, found) for stretch, found in searched.items()
+        },
         'finetuned': tuned,
     }
     (target / 'results.json').write_text(json.dumps(measured, indent=1) + '\n')
@@ -100,12 +109,13 @@ def plan(variant: str, stretch: int, seed: int) -> longrope.Plan:
     return longrope.from_dict(fields)
 
 
-def measure(found: list[dict[str, Any]]) -> dict[str, Any]:
+def measure(variant: str, stretch: int, found: list[dict[str, Any]]) -> dict[str, Any]:
     """The mean over seeds, text by text, against the methods that have no seed."""
-    losses = {name: by_text(found, name) for name in found[0]['nats_by_text']}
     names = [row['method'] for row in found[0]['table']]
+    losses = {name: by_text(found, name) for name in names}
+    losses |= {PLAIN_YARN: plain_yarn(variant, stretch)}
     return {
-        'table': results.compare({name: losses[name] for name in names}, results.FOUND),
+        'table': results.compare(losses, results.FOUND),
         'texts': len(losses[results.FOUND]),
         'seeds': [
             {
@@ -121,13 +131,24 @@ def measure(found: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def plain_yarn(variant: str, stretch: int) -> np.ndarray:
+    """The losses of YaRN's factors with the magnitude that the search has, as one column."""
+    searching = plan(variant, stretch, 0)
+    config, params, tokenizer = interop.open(searching.source)
+    vector = planning.starts(searching, config)[-1]
+    method = planning.method(searching, config, vector)
+    rows = files.read_texts(searching, tokenizer)['report']
+    losses = files.measure(searching, config, jax.device_put(params), rows, {'': method})['']
+    return losses.mean(axis=1, keepdims=True)
+
+
 def by_text(found: list[dict[str, Any]], name: str) -> np.ndarray:
     """The loss of each text, the mean over seeds, as one column."""
     return np.mean([each['nats_by_text'][name] for each in found], axis=0)[:, None]
 
 
 def finetune(variant: str) -> dict[str, Any]:
-    """Linear and found factors after some training on rows of four times the length."""
+    """Linear, YaRN's and found factors after some training on rows of four times the length."""
     short, stretch, seed = f'{ROOTS[variant]}/small', STRETCHES[0], SEEDS[variant][0]
     config, _, tokenizer = interop.open(short)
     searching = plan(variant, stretch, seed)
@@ -135,15 +156,16 @@ def finetune(variant: str) -> dict[str, Any]:
     result = json.loads((place(variant, stretch, seed) / 'result.json').read_text())
     methods = {
         'linear': baselines.linear(config, stretch),
+        'yarn': baselines.yarn(config, stretch),
         results.FOUND: baselines.Method(tuple(result['factors']), result['magnitude']),
     }
-    losses = {}
+    losses: dict[str, np.ndarray] = {}
     for name, method in methods.items():
         workdir = f'{ROOTS[variant]}/tuned/{name}'
         longer = planning.extended(config, method, stretch * LENGTH)
         tune(variant, workdir, longer)
-        _, params, _ = interop.open(workdir)
-        losses[name] = evaluation.nats(config, params, rows, method, searching.rows_at_once)
+        params = jax.device_put(interop.open(workdir)[1])
+        losses |= files.measure(searching, config, params, rows, {name: method})
     return {
         'steps': TUNED[variant],
         'tokens': TUNED[variant] * 8 * stretch * LENGTH,

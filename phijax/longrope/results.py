@@ -107,7 +107,7 @@ def next_commands(larger: models.Config, model: Path) -> Sequence[str]:
     commands = [
         f"python -m phijax.generate --checkpoint={model} --prompt='def '",
         'python -m phijax.train --config=configs/longrope/finetune.py '
-        f'--config.init_from={model} {" ".join(fields)}',
+        f'--config.init_from={model} --config.data.length={larger.max_length} {" ".join(fields)}',
     ]
     if larger.long_magnitude == larger.short_magnitude:  # which is all that transformers has
         commands.append(f'python -m phijax.interop export --checkpoint={model} --target=exported')

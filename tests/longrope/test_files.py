@@ -12,6 +12,7 @@ from phijax import generate, interop, longrope
 from phijax.errors import InputError
 from phijax.interop import huggingface, workdir
 from phijax.longrope import files, search
+from phijax.longrope import plan as planning
 from phijax.longrope.plan import extended
 from tests.longrope.small import CONFIG, fields
 from tests.models import tiny
@@ -45,6 +46,34 @@ def test_the_model_has_the_best_factors(searched, source):
     before = tiny.forward(CONFIG)(tiny.randomised(CONFIG), tokens)
     np.testing.assert_array_equal(tiny.forward(config)(params, tokens), before)
     assert f'--config.init_from={target}/model' in summary
+
+
+def test_each_set_has_its_own_part(searched, source):
+    """The search's texts made the scores, those of the selection chose, the report's are told."""
+    plan = longrope.from_dict(fields(source))
+    config, params, tokenizer = interop.open(source)
+    rows = files.read_texts(plan, tokenizer)
+    result, scores = read(searched[0]), read(searched[0], 'search.json')['scores']
+    methods = {tuple(vector): planning.method(plan, config, vector) for vector, _ in scores}
+    means = {
+        name: {
+            vector: losses.mean()
+            for vector, losses in files.measure(plan, config, params, rows[name], methods).items()
+        }
+        for name in rows
+    }
+    np.testing.assert_allclose([score for _, score in scores], list(means['search'].values()))
+    finalists = search.best(means['search'], plan.search.finalists)
+    chosen = min(finalists, key=means['selection'].get)
+    assert result['factors'] == list(search.to_factors(chosen))
+    assert np.mean(result['nats_by_text']['longrope']) == pytest.approx(means['report'][chosen])
+    # The sets differ enough for another choice to be seen.
+    every = dict.fromkeys(methods, 0.0)
+    wide = longrope.from_dict(fields(source, **{'search.finalists': len(methods)}))
+    for name in rows:
+        best = files.choose(wide, config, params, every, rows[name])
+        assert best == methods[min(methods, key=means[name].get)]
+    assert len({min(methods, key=means[name].get) for name in rows}) > 1
 
 
 def test_every_method_is_on_the_report(searched):

@@ -2,11 +2,13 @@
 
 import dataclasses
 import itertools
+import json
+import shutil
 
 import numpy as np
 import pytest
 
-from phijax.data import document, packing
+from phijax.data import document
 from phijax.data.tokenizer import load
 from phijax.errors import InputError
 from phijax.longrope import texts
@@ -40,14 +42,15 @@ def test_no_text_is_in_two_sets(source):
     assert not any(one & other for one, other in itertools.combinations(members, 2))
 
 
-def test_documents_that_begin_alike_count_once(source, tmp_path, monkeypatch):
-    whole = texts.sets(source / 'data', dataclasses.replace(SIZES, report=2), 64)
-    twice = packing.manifest(source / 'data')
-    shards = twice['sources']['long']['splits']['heldout']['shards']
-    shards += shards
-    monkeypatch.setattr(texts.packing, 'manifest', lambda directory: twice)
-    again = texts.sets(source / 'data', dataclasses.replace(SIZES, report=2), 64)
-    for name, rows in whole.items():
+def test_documents_that_begin_alike_count_once(source, tmp_path):
+    sizes = dataclasses.replace(SIZES, report=2)
+    data = shutil.copytree(source / 'data', tmp_path / 'data')
+    twice = json.loads((data / 'manifest.json').read_text())
+    splits = twice['sources']['long']['splits']
+    splits['heldout']['shards'] *= 2
+    (data / 'manifest.json').write_text(json.dumps(twice))
+    again = texts.sets(data, sizes, 64)
+    for name, rows in texts.sets(source / 'data', sizes, 64).items():
         np.testing.assert_array_equal(again[name], rows)
 
 

@@ -67,6 +67,18 @@ def test_half_precision_rounds_once(dtype):
     np.testing.assert_array_equal(y, exact.astype(dtype))
 
 
+def test_factors_divide_frequencies_and_the_magnitude_multiplies():
+    x = _normal(2, 5, 3, 10)
+    positions = jnp.array([[0, 1, 2, 3, 47], [7, 0, 100, 5, 6]])
+    given = models.Rescaling(jnp.array([1.25, 3.0]), jnp.float32(1.5))
+    y = rotary.rotate(x, rotary.tables(config(4, 500), positions, given))
+    first, second = np.split(np.asarray(x)[..., :4], 2, axis=-1)
+    angles = np.asarray(positions)[..., None] * np.array([1 / 1.25, 500**-0.5 / 3])
+    turned = 1.5 * (first + 1j * second) * np.exp(1j * angles)[:, :, None]
+    expected = np.concatenate([turned.real, turned.imag, x[..., 4:]], axis=-1)
+    np.testing.assert_allclose(y, expected, atol=3e-5)
+
+
 def test_factors_as_arrays_are_those_of_a_config():
     plain = tiny.config(rotary_dim=6, max_length=16)
     longer = dataclasses.replace(
