@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from phijax.errors import InputError
+
 if TYPE_CHECKING:
     from phijax import models
     from phijax.data.tokenizer import Tokenizer
@@ -45,10 +47,10 @@ def open(  # noqa: A001
     fields = read_json(place / 'config.json')
     if isinstance(fields.get('model'), dict):
         config, params = workdir.load(place, step)
-        return config, params, _tokenizer(place / workdir.TOKENIZER)
+        return config, params, _tokenizer(place / workdir.TOKENIZER, config)
     if 'model_type' in fields and step is None:
         config, params = huggingface.load(place)
-        return config, params, _tokenizer(place)
+        return config, params, _tokenizer(place, config)
     raise MissingFileError(
         f'{path} is not a model: config.json is of neither kind. It must be {_ACCEPTED}'
     )
@@ -101,10 +103,16 @@ def _hint(path: Path) -> str:
     )
 
 
-def _tokenizer(directory: Path) -> 'Tokenizer | None':
+def _tokenizer(directory: Path, config: 'models.Config') -> 'Tokenizer | None':
     from phijax.data import tokenizer
 
     try:
-        return tokenizer.load(directory) if directory.is_dir() else None
+        found = tokenizer.load(directory) if directory.is_dir() else None
     except FileNotFoundError:
         return None
+    if found is not None and found.vocab_size > config.vocab_size:
+        raise InputError(
+            f'{directory}: the tokenizer has {found.vocab_size} ids, the model only '
+            f'{config.vocab_size} rows; it is the tokenizer of another model'
+        )
+    return found

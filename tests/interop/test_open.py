@@ -180,3 +180,13 @@ def test_what_is_not_a_model(tmp_path, files, path, said):
         for kind in ('workdir of phijax', 'one of its checkpoints', 'Hugging Face directory'):
             assert kind in str(raised.value)
         assert 'GGUF file' in str(raised.value)
+
+
+def test_a_tokenizer_of_another_model(tmp_path, made):
+    config = tiny.config(qk_layernorm=False, vocab_size=260)
+    huggingface.save(config, tiny.randomised(config), tmp_path / 'out')
+    made.save(tmp_path / 'out')
+    assert interop.open(tmp_path / 'out')[2].digest == made.digest
+    tokenizer.train(['def f(x): return x'] * 3, 270).save(tmp_path / 'out')
+    with pytest.raises(InputError, match='the tokenizer has 2.. ids, the model only 260 rows'):
+        interop.open(tmp_path / 'out')
