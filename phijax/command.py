@@ -110,7 +110,8 @@ def _config_path(argv: list[str]) -> str | None:
 
 
 def _available() -> str:
-    files = sorted(str(path) for path in pathlib.Path('configs').rglob('*.py'))
+    found = pathlib.Path('configs').rglob('*.py')
+    files = [str(path) for path in sorted(found, key=lambda path: (len(path.parts), path))]
     if not files:
         return 'there is no configs/ here; run from the root of the checkout, or give a full path'
     return f'there are {", ".join(files)}'

@@ -45,7 +45,7 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
 
 
 def get_config(kind: str = 'pretraining') -> ml_collections.ConfigDict:
-    return ml_collections.ConfigDict(fields(**OBJECTIVES.get(kind, {})))
+    return ml_collections.ConfigDict(fields(**({'pretraining': {}} | OBJECTIVES)[kind]))
 
 
 def fields(**changes: Any) -> dict[str, Any]:
