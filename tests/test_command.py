@@ -41,7 +41,7 @@ FILES = [
     ),
     (('--config=',), "no config file '': there are configs/phi1.py"),
     (('--config=configs',), "no config file 'configs': there are configs/phi1.py"),
-    (('--config=tests/train/tiny.py:small',), 'tests/train/tiny.py:small: '),
+    (('--config=tests/train/tiny.py:small',), "tests/train/tiny.py has no variant 'small'"),
     (('--config=configs/tokenize/stdlib.py:small',), "stdlib.py has no variant 'small'"),
     (('--config=phijax/errors.py',), "errors.py cannot be used: AttributeError: module 'config_"),
     (('--config=LICENSE',), 'LICENSE, line'),

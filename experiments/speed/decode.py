@@ -1,6 +1,6 @@
 """Greedy decoding of a real model beside llama.cpp and transformers, in turns: one run.
 
-`python experiments/speed/decode.py`, with the extra `hf` and `pip install xllamacpp==2026.10.11549`.
+`python experiments/speed/decode.py` needs the extra `hf` and xllamacpp==2026.10.11549.
 SmolLM2-135M: 128 tokens after a prompt of 64, one row, prefill included; two threads everywhere.
 llama.cpp reads the shipped Q4_1 file; phijax the same numbers as float32 and in 8 and 4 bits,
 transformers as float32. Prints tokens per second, and writes decode.json beside this file.

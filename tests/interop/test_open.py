@@ -188,5 +188,5 @@ def test_a_tokenizer_of_another_model(tmp_path, made):
     made.save(tmp_path / 'out')
     assert interop.open(tmp_path / 'out')[2].digest == made.digest
     tokenizer.train(['def f(x): return x'] * 3, 270).save(tmp_path / 'out')
-    with pytest.raises(InputError, match='the tokenizer has 2.. ids, the model only 260 rows'):
+    with pytest.raises(InputError, match=r'the tokenizer has 2.. ids, the model only 260 rows'):
         interop.open(tmp_path / 'out')
