@@ -26,15 +26,16 @@ LENGTH = 128
 STRETCHES = (4, 8)
 SEEDS = {'smoke': (0,), 'cpu': (0, 1, 2)}
 STEPS = {'smoke': 20, 'cpu': 1000}
-TUNED = {'smoke': 4, 'cpu': 100}
+TUNED = {'smoke': 4, 'cpu': 60}
 TEXTS = {
     'smoke': {'directory': '', 'search': 2, 'selection': 2, 'report': 4},
     'cpu': {'directory': '', 'search': 5, 'selection': 8, 'report': 40},
 }
 SEARCH = {
-    'smoke': {'population': 6, 'parents': 3, 'mutations': 2, 'crossovers': 2, 'rounds': 2},
-    'cpu': {'population': 32, 'parents': 16, 'mutations': 8, 'crossovers': 8, 'rounds': 16},
+    'smoke': {'population': 6, 'parents': 3, 'mutations': 2, 'crossovers': 2},
+    'cpu': {'population': 32, 'parents': 16, 'mutations': 8, 'crossovers': 8},
 }
+ROUNDS = {'smoke': {4: 2, 8: 2}, 'cpu': {4: 16, 8: 6}}
 MAGNITUDE = 'none'
 TURNS = (32.0, 16.0, 8.0, 4.0, 2.0, 1.5), (1.0, 0.5, 0.25)
 WIDTHS = {'embed_dim': 192, 'mlp_dim': 768, 'rotary_dim': 32}
@@ -92,6 +93,7 @@ def place(variant: str, stretch: int, seed: int) -> pathlib.Path:
 def plan(variant: str, stretch: int, seed: int) -> longrope.Plan:
     """The search of one seed."""
     amounts = {'probability': 0.3, 'ceiling': 1.25, 'budget': 1000, 'finalists': 8}
+    amounts |= {'rounds': ROUNDS[variant][stretch]}
     fields = {
         'source': f'{ROOTS[variant]}/small',
         'target_length': stretch * LENGTH,
@@ -111,6 +113,7 @@ def measure(variant: str, stretch: int, found: list[dict[str, Any]]) -> dict[str
     losses |= yarns(variant, stretch)
     return {
         'table': results.compare(losses, results.FOUND),
+        'rounds': ROUNDS[variant][stretch],
         'texts': len(losses[results.FOUND]),
         'seeds': [
             {
