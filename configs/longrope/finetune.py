@@ -4,8 +4,8 @@
         --config.init_from=runs/longrope/model --config.model.long_factors='(1.0, 1.2, …)'
 
 Expected: after configs/longrope/quickstart.py, which prints the whole command for its factors;
-a few minutes on 2 cores. As it stands the factors are those of linear interpolation, and the start
-is quickstart's model. `:smoke` is a minute and starts from fresh parameters.
+two minutes on 2 cores, at the rate of experiments/longrope. As it stands the factors are those of
+linear interpolation, the start is quickstart's model. `:smoke` is half a minute and starts afresh.
 Source: arXiv:2402.13753, sec. 4.1 (2e-5, linear decay; 400 steps of 32 rows, for LLaMA2-7B). Rate,
 steps and rows are our choice, for a model that was trained at 6e-3.
 """

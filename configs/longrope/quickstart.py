@@ -2,7 +2,7 @@
 
     python -m phijax.longrope --config=configs/longrope/quickstart.py --workdir=runs/longrope
 
-Expected: after configs/quickstart.py; a few minutes on 2 cores.
+Expected: after configs/quickstart.py; four minutes on 2 cores, at the rate of experiments/longrope.
 `:smoke` is a minute, with the model of
     python -m phijax.train --config=configs/quickstart.py:smoke \
         --config.data.prepare.sources.stdlib.max_bytes=2_000_000 \

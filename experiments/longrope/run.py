@@ -4,6 +4,7 @@ Trains a small model on short rows, searches, trains on with the factors, and wr
 and position.png beside this file (smoke: into its runs). What is done already is not done again.
 """
 
+import itertools
 import json
 import pathlib
 import statistics
@@ -29,19 +30,20 @@ LENGTH = 128
 STRETCHES = (4, 8)
 SEEDS = {'smoke': (0,), 'cpu': (0, 1, 2), 'gpu': (0, 1, 2)}
 STEPS = {'smoke': 20, 'cpu': 1000, 'gpu': 6000}
-TUNED = {'smoke': 4, 'cpu': 100, 'gpu': 400}
+TUNED = {'smoke': 4, 'cpu': 60, 'gpu': 400}
 TEXTS = {
     'smoke': {'directory': '', 'search': 2, 'selection': 2, 'report': 4},
     'cpu': {'directory': '', 'search': 5, 'selection': 8, 'report': 40},
     'gpu': {'directory': '', 'search': 5, 'selection': 8, 'report': 40},
 }
 SEARCH = {
-    'smoke': {'population': 6, 'parents': 3, 'mutations': 2, 'crossovers': 2, 'rounds': 2},
-    'cpu': {'population': 32, 'parents': 16, 'mutations': 8, 'crossovers': 8, 'rounds': 16},
-    'gpu': {'population': 64, 'parents': 32, 'mutations': 16, 'crossovers': 16, 'rounds': 40},
+    'smoke': {'population': 6, 'parents': 3, 'mutations': 2, 'crossovers': 2},
+    'cpu': {'population': 32, 'parents': 16, 'mutations': 8, 'crossovers': 8},
+    'gpu': {'population': 64, 'parents': 32, 'mutations': 16, 'crossovers': 16},
 }
+ROUNDS = {'smoke': {4: 2, 8: 2}, 'cpu': {4: 16, 8: 6}, 'gpu': {4: 40, 8: 40}}
 MAGNITUDE = 'none'
-PLAIN_YARN = 'yarn without its magnitude'
+TURNS = (32.0, 16.0, 8.0, 4.0, 2.0, 1.5), (1.0, 0.5, 0.25)
 WIDTHS = {'embed_dim': 192, 'mlp_dim': 768, 'rotary_dim': 32}
 SIZES = WIDTHS | {'num_heads': 6, 'num_kv_heads': 6}
 # Shared by training and fine-tuning.
@@ -97,6 +99,7 @@ def place(variant: str, stretch: int, seed: int) -> pathlib.Path:
 def plan(variant: str, stretch: int, seed: int) -> longrope.Plan:
     """The search of one seed."""
     amounts = {'probability': 0.3, 'ceiling': 1.25, 'budget': 2000, 'finalists': 8}
+    amounts |= {'rounds': ROUNDS[variant][stretch]}
     fields = {
         'source': f'{ROOTS[variant]}/small',
         'target_length': stretch * LENGTH,
@@ -113,9 +116,10 @@ def measure(variant: str, stretch: int, found: list[dict[str, Any]]) -> dict[str
     """The mean over seeds, text by text, against the methods that have no seed."""
     names = [row['method'] for row in found[0]['table']]
     losses = {name: by_text(found, name) for name in names}
-    losses |= {PLAIN_YARN: plain_yarn(variant, stretch)}
+    losses |= yarns(variant, stretch)
     return {
         'table': results.compare(losses, results.FOUND),
+        'rounds': ROUNDS[variant][stretch],
         'texts': len(losses[results.FOUND]),
         'seeds': [
             {
@@ -131,15 +135,29 @@ def measure(variant: str, stretch: int, found: list[dict[str, Any]]) -> dict[str
     }
 
 
-def plain_yarn(variant: str, stretch: int) -> np.ndarray:
-    """The losses of YaRN's factors with the magnitude that the search has, as one column."""
+def yarns(variant: str, stretch: int) -> dict[str, np.ndarray]:
+    """The losses, as one column, of YaRN with what the search has: no magnitude, a ramp that fits.
+
+    The turns between which YaRN's ramp runs are Llama's; these are the best on the search's texts.
+    """
     searching = plan(variant, stretch, 0)
     config, params, tokenizer = interop.open(searching.source)
-    vector = planning.starts(searching, config)[-1]
-    method = planning.method(searching, config, vector)
-    rows = files.read_texts(searching, tokenizer)['report']
-    losses = files.measure(searching, config, jax.device_put(params), rows, {'': method})['']
-    return losses.mean(axis=1, keepdims=True)
+    params = jax.device_put(params)
+    rows = files.read_texts(searching, tokenizer)
+    ramps = {
+        turns: baselines.Method(
+            baselines.yarn(config, stretch, beta_fast=turns[0], beta_slow=turns[1]).factors
+        )
+        for turns in itertools.product(*TURNS)
+    }
+    tried = files.measure(searching, config, params, rows['search'], ramps)
+    best = min(ramps, key=lambda turns: tried[turns].mean())
+    methods = {
+        'yarn without its magnitude': ramps[32.0, 1.0],
+        f'yarn so, from {best[0]:g} turns to {best[1]:g}': ramps[best],
+    }
+    losses = files.measure(searching, config, params, rows['report'], methods)
+    return {name: each.mean(axis=1, keepdims=True) for name, each in losses.items()}
 
 
 def by_text(found: list[dict[str, Any]], name: str) -> np.ndarray:
