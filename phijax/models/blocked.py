@@ -135,10 +135,10 @@ def _far(static: Static, x: Float[Array, 'b k t h']) -> Float[Array, 'b k g u h'
         return None
     residues = sparsity.residues(pattern, static.num_heads, x.shape[1])
     period = sparsity.period(residues)
-    whole = -(-x.shape[2] // (pattern.block * pattern.stride)) * pattern.block * pattern.stride
-    x = jnp.pad(x, ((0, 0), (0, 0), (0, whole - x.shape[2]), (0, 0)))
-    shape = (x.shape[0], -1, period, whole // (pattern.block * pattern.stride), pattern.stride)
-    blocks = x.reshape(*shape, pattern.block, x.shape[-1])
+    rows = -(-x.shape[2] // (pattern.block * pattern.stride))
+    x = _padded(x, 2, 0, rows * pattern.block * pattern.stride)
+    shape = (x.shape[0], -1, period, rows, pattern.stride, pattern.block, x.shape[-1])
+    blocks = x.reshape(shape)
     heads = [[blocks[:, :, i, :, r] for r in residues[i].tolist()] for i in range(period)]
     far = jnp.stack([jnp.stack(group, axis=2) for group in heads], axis=2)
     return far.reshape(x.shape[0], *residues.shape, -1, x.shape[-1])
