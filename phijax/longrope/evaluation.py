@@ -1,7 +1,6 @@
-"""How well a model predicts rows with given factors, position by position, and who does better."""
+"""How well a model predicts rows with given factors, position by position."""
 
 import functools
-from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +12,6 @@ from phijax.longrope.baselines import Method
 
 # Positions whose logits exist at once.
 _CHUNK = 512
-_RESAMPLES = 10_000
 
 
 def nats(
@@ -37,17 +35,6 @@ def nats(
         full = np.resize(part, (min(rows_at_once, len(rows)), rows.shape[1]))
         parts.append(np.asarray(_nats(config, params, full, rescaling))[: len(part)])
     return np.concatenate(parts)
-
-
-def interval(differences: Sequence[float] | np.ndarray) -> tuple[float, float]:
-    """The 95 % interval of the mean of paired differences, by the bootstrap over texts.
-
-    Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, sec. 13.3 (percentiles).
-    """
-    values = np.asarray(differences, float)
-    draws = np.random.default_rng(0).integers(len(values), size=(_RESAMPLES, len(values)))
-    low, high = np.percentile(values[draws].mean(axis=1), (2.5, 97.5))
-    return float(low), float(high)
 
 
 @functools.partial(jax.jit, static_argnums=0)
