@@ -11,6 +11,8 @@ Values = Sequence[float] | np.ndarray
 
 _CONFIDENCE = 0.95
 _RESAMPLES = 10_000
+# Of a continued fraction; its error is then below rounding.
+_TERMS = 200
 # Numbers that a bootstrap draws at once: 32 MB.
 _DRAWN = 4 << 20
 
@@ -99,6 +101,26 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
     lost = sum(bool(b) and not a for a, b in pairs)
     tail = sum(math.comb(gained + lost, count) for count in range(min(gained, lost) + 1))
     return min(1.0, 2 * tail / 2 ** (gained + lost))
+
+
+def t_test(values: Values) -> float:
+    """The p-value, of one side, that values with a mean of zero would have so large a mean.
+
+    Source: Student, Biometrika 6 (1908) 1; the distribution by Abramowitz and Stegun, "Handbook of
+    Mathematical Functions", 1964, eq. 26.7.1 and 26.5.27.
+
+    Raises:
+        ValueError: there are fewer than two values.
+    """
+    x = np.asarray(values, float)
+    if len(x) < 2:
+        raise ValueError(f'{len(x)} values have no spread; 2 or more do')
+    mean, error = float(x.mean()), float(x.std(ddof=1)) / math.sqrt(len(x))
+    if not error:
+        return 0.5 if not mean else float(mean < 0)
+    t, freedom = mean / error, len(x) - 1
+    tail = _beta(freedom / 2, 0.5, freedom / (freedom + t * t)) / 2
+    return tail if t > 0 else 1 - tail
 
 
 def pass_at_k(samples: int, correct: int, k: int) -> float:
@@ -200,3 +222,21 @@ def _edge(inside: float, end: float, outside: Callable[[float], bool]) -> float:
         middle = (inside + end) / 2
         inside, end = (inside, middle) if outside(middle) else (middle, end)
     return inside
+
+
+def _beta(a: float, b: float, x: float) -> float:
+    """The incomplete beta function, regularised, by its continued fraction.
+
+    Source: Abramowitz and Stegun, eq. 26.5.8; x -> 1 - x where that converges faster.
+    """
+    if x > (a + 1) / (a + b + 2):
+        return 1 - _beta(b, a, 1 - x)
+    scale = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
+    scale += a * math.log(x) + b * math.log1p(-x)
+    fraction = 0.0
+    for m in range(_TERMS, 0, -1):
+        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        fraction = even / (1 + odd / (1 + fraction))
+    first = -(a + b) * x / (a + 1)
+    return math.exp(scale) / a / (1 + first / (1 + fraction))

@@ -181,3 +181,17 @@ def test_holm_keeps_false_alarms_of_many_tests_below_5_percent():
     rng = np.random.default_rng(0)
     trials = [min(statistics.holm(rng.uniform(size=8))) < 0.05 for _ in range(2000)]
     assert np.mean(trials) < 0.065
+
+
+@pytest.mark.parametrize('count', [2, 3, 8, 50, 1000])
+@pytest.mark.parametrize('shift', [-2.0, -0.1, 0.0, 0.3, 4.0])
+def test_the_t_test_is_that_of_scipy(count, shift):
+    values = np.random.default_rng(count).normal(shift, 1, count)
+    expected = scipy.stats.ttest_1samp(values, 0, alternative='greater').pvalue
+    assert statistics.t_test(values) == pytest.approx(expected, rel=1e-9, abs=1e-300)
+
+
+def test_the_t_test_of_values_without_spread():
+    assert [statistics.t_test([v, v]) for v in (1.0, 0.0, -1.0)] == [0.0, 0.5, 1.0]
+    with pytest.raises(ValueError, match='1 values have no spread'):
+        statistics.t_test([1.0])

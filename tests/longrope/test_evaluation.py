@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from phijax.evaluate.overfitting import tokens
 from phijax.longrope import evaluation
 from phijax.longrope.baselines import Method
 from phijax.longrope.plan import extended
@@ -26,7 +27,7 @@ def expected(config, rows):
 
 @pytest.mark.parametrize('rows_at_once', [2, 5, 16])
 def test_losses_are_those_of_a_model_with_the_factors(rows_at_once, monkeypatch):
-    monkeypatch.setattr(evaluation, '_CHUNK', 24)
+    monkeypatch.setattr(tokens, 'CHUNK', 24)
     jax.clear_caches()
     found = evaluation.nats(CONFIG, PARAMS, ROWS, METHOD, rows_at_once)
     larger = dataclasses.replace(extended(CONFIG, METHOD, 64), unroll=1)
