@@ -195,3 +195,18 @@ def test_the_t_test_of_values_without_spread():
     assert [statistics.t_test([v, v]) for v in (1.0, 0.0, -1.0)] == [0.0, 0.5, 1.0]
     with pytest.raises(ValueError, match='1 values have no spread'):
         statistics.t_test([1.0])
+
+
+@pytest.mark.parametrize('seed', range(4))
+@pytest.mark.parametrize('kinds', [2, 5, 10_000])
+def test_the_rank_test_is_that_of_scipy(seed, kinds):
+    rng = np.random.default_rng(seed)
+    positives, negatives = rng.integers(0, kinds, 30) + seed, rng.integers(0, kinds, 45)
+    expected = scipy.stats.mannwhitneyu(
+        positives, negatives, alternative='greater', method='asymptotic'
+    ).pvalue
+    assert statistics.rank_test(positives, negatives) == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_rank_test_of_equal_scores_finds_nothing():
+    assert statistics.rank_test([1.0, 1.0], [1.0]) == 1.0
