@@ -7,8 +7,9 @@ the rest of each follows from there. The logits are computed only where a token 
 from __future__ import annotations
 
 import functools
+import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, cast
 
 import jax
@@ -31,8 +32,6 @@ _MOST_TAILS = 16
 # A row of a cache of so many positions takes as much memory as the work on one token.
 _ROOM_FOR_ONE = 4
 _UNSCORED = -1
-
-Done = Callable[[int, 'Score'], None]
 
 
 class Request(NamedTuple):
@@ -102,31 +101,45 @@ def score(
     requests: Sequence[Request],
     *,
     tokens_at_once: int = 0,
-    done: Done | None = None,
 ) -> list[Score]:
     """The score of each request, in their order.
+
+    Args:
+        tokens_at_once: as of `score_each`.
+
+    Raises:
+        InputError: as `score_each`.
+    """
+    pairs = score_each(config, params, requests, tokens_at_once=tokens_at_once)
+    return [value for _, value in sorted(pairs)]
+
+
+def score_each(
+    config: models.Config,
+    params: models.Params,
+    requests: Sequence[Request],
+    *,
+    tokens_at_once: int = 0,
+) -> Iterator[tuple[int, Score]]:
+    """The number of each request and its score, as soon as it is known, in any order.
 
     What does not fit into the model is left out from the start of the context, and counted. A
     score depends on its request alone, up to the order of summation.
 
     Args:
         tokens_at_once: tokens in one step of the device; 0 is its own measure.
-        done: told the number of each request and its score as soon as it is known, in any order.
 
     Raises:
-        InputError: a context or a continuation is empty, a token is outside the vocabulary, or a
-            continuation alone is longer than the model's longest row.
+        InputError: at once: a context or a continuation is empty, a token is outside the
+            vocabulary, or a continuation alone is longer than the model's longest row.
     """
     rows = [_row(config, number, request) for number, request in enumerate(requests)]
     at_once = tokens_at_once or _AT_ONCE.get(jax.default_backend(), _AT_ONCE['gpu'])
-    scores: dict[int, Score] = {}
-    for long in (False, True):
-        own = [row for row in rows if _is_long(config, row) == long]
-        for row, value in _scored(config, params, own, long, at_once):
-            scores[row.number] = value
-            if done:
-                done(row.number, value)
-    return [scores[number] for number in range(len(rows))]
+    by_factors = [[row for row in rows if _is_long(config, row) == long] for long in (False, True)]
+    return itertools.chain.from_iterable(
+        _scored(config, params, own, long, at_once)
+        for own, long in zip(by_factors, (False, True), strict=True)
+    )
 
 
 def _is_long(config: models.Config, row: _Row) -> bool:
@@ -155,8 +168,8 @@ def _row(config: models.Config, number: int, request: Request) -> _Row:
 
 def _scored(
     config: models.Config, params: models.Params, rows: list[_Row], long: bool, at_once: int
-) -> Iterator[tuple[_Row, Score]]:
-    """Each row with its score, a batch after the other."""
+) -> Iterator[tuple[int, Score]]:
+    """The numbers and scores of rows, a batch after the other."""
     prefix = _common([row.stem for row in rows]) if len(rows) > 1 else ()
     prefix = prefix if len(prefix) >= _SHORTEST_PREFIX else ()
     begun: dict[int, models.Cache] = {}
@@ -184,8 +197,8 @@ def _finished(
     tails: list[_Tail],
     at_once: int,
     room: int,
-) -> Iterator[tuple[_Row, Score]]:
-    """The rows of the tails with their scores, those of similar length together."""
+) -> Iterator[tuple[int, Score]]:
+    """The numbers and scores of the rows of the tails, those of similar length together."""
     tails = sorted(tails, key=lambda tail: -len(tail.tokens))
     while tails:
         most = at_once // max(_width(len(tails[0].tokens)), room // _ROOM_FOR_ONE)
@@ -199,7 +212,7 @@ def _finished(
             line[end - len(tail.row.targets) : end] = tail.row.targets
         found = _evaluate(config, params, cache, owners, tokens, lengths, targets)
         for tail, value, greedy in zip(part, *_on_host(found), strict=False):
-            yield tail.row, Score(float(value), bool(greedy), tail.row.cut)
+            yield tail.row.number, Score(float(value), bool(greedy), tail.row.cut)
 
 
 def _groups(rows: Sequence[_Row], shared: int) -> list[_Group]:
