@@ -43,7 +43,7 @@ def detector(models: list[dict[str, Any]], name: str, dose: int) -> dict[str, An
         'splits': len(found),
         'gap': statistics.mean([each['gap'] for _, each in found], seeds),
         'auroc': statistics.mean([each['auroc'] for _, each in found], seeds),
-        'found': alarms([each['p_value'] for _, each in found], seeds),
+        **alarms([each['p_value'] for _, each in found], seeds),
     }
 
 
@@ -68,13 +68,20 @@ def order_row(dose: int, name: str, found: list[tuple[int, Any]]) -> dict[str, A
         'dose': dose,
         'splits': len(found),
         'gap': statistics.mean([each['gap'] for _, each in found], seeds),
-        'found': alarms([each['p_value'] for _, each in found], seeds),
+        **alarms([each['p_value'] for _, each in found], seeds),
     }
 
 
-def alarms(p_values: list[float], seeds: list[int]) -> statistics.Estimate:
-    """The share of p-values below the level."""
-    return statistics.mean([p < LEVEL for p in p_values], seeds)
+def alarms(p_values: list[float], seeds: list[int]) -> dict[str, Any]:
+    """The share of p-values below the level, with an interval over models and one over tests.
+
+    That over models is too narrow where few or none are below.
+    """
+    below = [p < LEVEL for p in p_values]
+    return {
+        'found': statistics.mean(below, seeds),
+        'found, by tests': statistics.share(sum(below), len(below)),
+    }
 
 
 def canary(models: list[dict[str, Any]], copies: int) -> dict[str, Any]:
@@ -85,7 +92,7 @@ def canary(models: list[dict[str, Any]], copies: int) -> dict[str, Any]:
         'copies': copies,
         'canaries': len(found),
         'exposure': statistics.mean([each['exposure'] for _, each in found], seeds),
-        'found': alarms([each['p_value'] for _, each in found], seeds),
+        **alarms([each['p_value'] for _, each in found], seeds),
     }
 
 
