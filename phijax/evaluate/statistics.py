@@ -193,6 +193,22 @@ def rank_test(positives: Values, negatives: Values) -> float:
     return NormalDist().cdf(-(above - m * n / 2 - 0.5) / deviation) if deviation else 1.0
 
 
+def kolmogorov_smirnov(first: Values, second: Values) -> float:
+    """The largest difference between the shares of two samples that are below any value.
+
+    Source: Smirnov, Ann. Math. Stat. 19 (1948) 279.
+
+    Raises:
+        ValueError: a sample is empty.
+    """
+    samples = np.sort(np.asarray(first, float)), np.sort(np.asarray(second, float))
+    if not all(map(len, samples)):
+        raise ValueError(f'{len(first)} and {len(second)} values: an empty sample has no shares')
+    edges = np.concatenate(samples)
+    shares = [np.searchsorted(each, edges, 'right') / len(each) for each in samples]
+    return float(np.abs(shares[0] - shares[1]).max())
+
+
 def spearman(first: Values, second: Values) -> float:
     """The correlation of the ranks of pairs; nan where one side has a single value.
 

@@ -210,3 +210,14 @@ def test_the_rank_test_is_that_of_scipy(seed, kinds):
 
 def test_the_rank_test_of_equal_scores_finds_nothing():
     assert statistics.rank_test([1.0, 1.0], [1.0]) == 1.0
+
+
+@pytest.mark.parametrize('kinds', [3, 10_000])
+def test_the_largest_difference_of_shares_is_that_of_scipy(kinds):
+    rng = np.random.default_rng(kinds)
+    first, second = rng.integers(0, kinds, 70), rng.integers(0, kinds, 40) + kinds // 3
+    expected = scipy.stats.ks_2samp(first, second).statistic
+    assert statistics.kolmogorov_smirnov(first, second) == pytest.approx(expected)
+    assert statistics.kolmogorov_smirnov(first, first) == 0
+    with pytest.raises(ValueError, match='empty'):
+        statistics.kolmogorov_smirnov([], [1.0])

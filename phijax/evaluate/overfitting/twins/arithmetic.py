@@ -7,6 +7,7 @@ are then drawn again, with as many digits, and the solution is computed from the
 
 import ast
 import dataclasses
+import math
 import operator
 import random
 import re
@@ -170,6 +171,21 @@ def twin(item: Item, seed: int) -> Item | None:
         if made.result != item.result and same and grammatical and _is_sound(made):
             return _renamed(made, rng)
     return None
+
+
+def measures(item: Item, other: Item) -> dict[str, tuple[list[float], list[float]]]:
+    """What should be alike in an item and its twin: sizes of numbers, steps, characters."""
+
+    def of(each: Item) -> dict[str, list[float]]:
+        sizes = [math.log10(1 + number) for number in (*each.numbers, each.result)]
+        return {
+            'sizes of numbers': sizes,
+            'steps': [each.steps],
+            'characters': [len(each.question)],
+        }
+
+    first, second = of(item), of(other)
+    return {name: (first[name], second[name]) for name in first}
 
 
 def results(answer: str) -> list[Fraction]:
