@@ -41,7 +41,7 @@ def gsm8k(seed: int) -> list[Pair]:
     return pairs
 
 
-def humaneval(seed: int) -> list[Pair]:
+def humaneval(seed: int) -> list[Pair]:  # noqa: ARG001
     """The 164 problems, with twins of other names and examples; the seed changes nothing.
 
     Raises:
@@ -53,7 +53,7 @@ def humaneval(seed: int) -> list[Pair]:
         problem = code.Problem(*(row[field] for field in fields))
         other = code.twin(problem)
         text = problem.prompt + problem.solution
-        twin = other and other.prompt + other.solution
+        twin = other.prompt + other.solution if other else None
         measures = {'characters': ([len(text)], [len(twin)])} if twin else {}
         pairs.append(Pair(row['task_id'], text, twin, measures))
     return pairs
