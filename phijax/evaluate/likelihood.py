@@ -232,9 +232,7 @@ def _groups(rows: Sequence[_Row], shared: int) -> list[_Group]:
     return groups
 
 
-def _batches(
-    groups: list[_Group], at_once: int, shared: int
-) -> Iterator[tuple[int, list[_Group]]]:
+def _batches(groups: list[_Group], at_once: int, shared: int) -> Iterator[tuple[int, list[_Group]]]:
     """Groups of similar length, with the room that their rows need in a cache."""
     groups = sorted(groups, key=lambda group: (_power(group.longest), len(group.stem)))
     start = 0
@@ -297,9 +295,7 @@ def _extend(
 ) -> models.Cache:
     """A cache with these tokens in its rows, or each after the one row that it has."""
     rows = _rows(cache, jnp.zeros(len(tokens), jnp.int32))
-    return cast(
-        models.Cache, models.hidden(config, params, tokens, lengths=lengths, cache=rows)[1]
-    )
+    return cast(models.Cache, models.hidden(config, params, tokens, lengths=lengths, cache=rows)[1])
 
 
 @functools.partial(jax.jit, static_argnames='config')

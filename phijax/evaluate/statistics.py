@@ -11,6 +11,8 @@ Values = Sequence[float] | np.ndarray
 
 _CONFIDENCE = 0.95
 _RESAMPLES = 10_000
+# Of a continued fraction; its error is then below rounding.
+_TERMS = 200
 # Numbers that a bootstrap draws at once: 32 MB.
 _DRAWN = 4 << 20
 
@@ -101,6 +103,26 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
     return min(1.0, 2 * tail / 2 ** (gained + lost))
 
 
+def t_test(values: Values) -> float:
+    """The p-value, of one side, that values with a mean of zero would have so large a mean.
+
+    Source: Student, Biometrika 6 (1908) 1; the distribution by Abramowitz and Stegun, "Handbook of
+    Mathematical Functions", 1964, eq. 26.7.1 and 26.5.27.
+
+    Raises:
+        ValueError: there are fewer than two values.
+    """
+    x = np.asarray(values, float)
+    if len(x) < 2:
+        raise ValueError(f'{len(x)} values have no spread; 2 or more do')
+    mean, error = float(x.mean()), float(x.std(ddof=1)) / math.sqrt(len(x))
+    if not error:
+        return 0.5 if not mean else float(mean < 0)
+    t, freedom = mean / error, len(x) - 1
+    tail = _beta(freedom / 2, 0.5, freedom / (freedom + t * t)) / 2
+    return tail if t > 0 else 1 - tail
+
+
 def pass_at_k(samples: int, correct: int, k: int) -> float:
     """The probability that one of k samples is correct, unbiased, from `samples` of one problem.
 
@@ -154,6 +176,39 @@ def auroc(positives: Values, negatives: Values) -> Estimate:
     return Estimate(value, _edge(value, 0.0, outside), _edge(value, 1.0, outside))
 
 
+def rank_test(positives: Values, negatives: Values) -> float:
+    """The p-value, of one side, that positives score above negatives as often by chance.
+
+    Source: Mann and Whitney, Ann. Math. Stat. 18 (1947) 50; the normal limit with ties and with the
+    correction for continuity, which holds from about ten scores of each kind on.
+
+    Raises:
+        ValueError: there are no positives or no negatives.
+    """
+    m, n = len(positives), len(negatives)
+    above = auroc(positives, negatives).value * m * n
+    _, ties = np.unique(np.concatenate([positives, negatives]), return_counts=True)
+    tied = (ties.astype(float) ** 3 - ties).sum() / ((m + n) * (m + n - 1))
+    deviation = math.sqrt(m * n / 12 * (m + n + 1 - tied))
+    return NormalDist().cdf(-(above - m * n / 2 - 0.5) / deviation) if deviation else 1.0
+
+
+def kolmogorov_smirnov(first: Values, second: Values) -> float:
+    """The largest difference between the shares of two samples that are below any value.
+
+    Source: Smirnov, Ann. Math. Stat. 19 (1948) 279.
+
+    Raises:
+        ValueError: a sample is empty.
+    """
+    samples = np.sort(np.asarray(first, float)), np.sort(np.asarray(second, float))
+    if not all(map(len, samples)):
+        raise ValueError(f'{len(first)} and {len(second)} values: an empty sample has no shares')
+    edges = np.concatenate(samples)
+    shares = [np.searchsorted(each, edges, 'right') / len(each) for each in samples]
+    return float(np.abs(shares[0] - shares[1]).max())
+
+
 def spearman(first: Values, second: Values) -> float:
     """The correlation of the ranks of pairs; nan where one side has a single value.
 
@@ -200,3 +255,21 @@ def _edge(inside: float, end: float, outside: Callable[[float], bool]) -> float:
         middle = (inside + end) / 2
         inside, end = (inside, middle) if outside(middle) else (middle, end)
     return inside
+
+
+def _beta(a: float, b: float, x: float) -> float:
+    """The incomplete beta function, regularised, by its continued fraction.
+
+    Source: Abramowitz and Stegun, eq. 26.5.8; x -> 1 - x where that converges faster.
+    """
+    if x > (a + 1) / (a + b + 2):
+        return 1 - _beta(b, a, 1 - x)
+    scale = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
+    scale += a * math.log(x) + b * math.log1p(-x)
+    fraction = 0.0
+    for m in range(_TERMS, 0, -1):
+        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        fraction = even / (1 + odd / (1 + fraction))
+    first = -(a + b) * x / (a + 1)
+    return math.exp(scale) / a / (1 + first / (1 + fraction))
