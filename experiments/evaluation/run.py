@@ -144,9 +144,7 @@ def compare(name: str, limit: int, lines: list[dict]) -> dict:
             'phijax': 100 * share.value,
             'transformers': 100 * sum(right['transformers']) / len(items),
             '95 %': [100 * share.low, 100 * share.high],
-            'items chosen otherwise': sum(
-                a != b for a, b in zip(*right.values(), strict=True)
-            ),
+            'items chosen otherwise': sum(a != b for a, b in zip(*right.values(), strict=True)),
         }
     if name in REPORTED:
         found['reported by others'] = dict([REPORTED[name]])

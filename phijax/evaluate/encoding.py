@@ -72,7 +72,9 @@ def encode_pairs(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer) -> list
             made.append(Request((tokenizer.end_of_text,), tuple(whole)))
             continue
         cut = min(len(head), len(whole) - 1)
-        made.append(Request(tuple(whole[:cut]) if cut < len(head) else tuple(head), tuple(whole[cut:])))
+        made.append(
+            Request(tuple(whole[:cut]) if cut < len(head) else tuple(head), tuple(whole[cut:]))
+        )
     return made
 
 

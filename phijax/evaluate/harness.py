@@ -86,9 +86,7 @@ class Phijax(TemplateLM):
         asked = [Request(tuple(before), tuple(after)) for _, before, after in requests]
         scores = likelihood.score(self.config, self.params, asked)
         for (key, _, _), score in zip(requests, scores, strict=True):
-            self.cache_hook.add_partial(
-                'loglikelihood', key, (score.log_likelihood, score.greedy)
-            )
+            self.cache_hook.add_partial('loglikelihood', key, (score.log_likelihood, score.greedy))
         return [(score.log_likelihood, score.greedy) for score in scores]
 
     def loglikelihood_rolling(

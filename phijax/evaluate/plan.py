@@ -51,7 +51,7 @@ class Plan:
         tasks: names of benchmarks or of groups of them.
         style: how the model is asked, one of `encoding.STYLES`.
         shots: solved items in front of each, by task; the task's own number where it is not named.
-        limit: the first so many items of each task; 0 is all.
+        limit: the first so many items of each task, of its subjects in turn; 0 is all.
         dtype: what the model computes in.
         bits: 8 or 4 for kernels of so many bits, 0 for those of the dtype.
         num_samples, temperature, top_p, max_new_tokens, seed: as in `measuring.Settings`.

@@ -57,7 +57,9 @@ _HOW = {
 }
 _HOW['phi3'] = _HOW['phi2']
 
-_PHI1_5 = 'winogrande arc_easy arc_challenge boolq siqa piqa hellaswag mmlu openbookqa squad'.split()
+_PHI1_5 = (
+    'winogrande arc_easy arc_challenge boolq siqa piqa hellaswag mmlu openbookqa squad'.split()
+)
 _PHI1_5 += 'gsm8k_program humaneval mbpp'.split()
 _PHI3 = 'mmlu hellaswag gsm8k humaneval mbpp arc_challenge'.split()
 _TABLES: tuple[tuple[str, str, str, list[str], tuple[float, ...]], ...] = (
@@ -100,9 +102,7 @@ MODELS = tuple(dict.fromkeys(figure.model for figure in FIGURES))
 
 def published(task: str, model: str | None = None) -> list[Figure]:
     """The figures of a task, of one model or of all."""
-    return [
-        figure for figure in FIGURES if figure.task == task and model in (None, figure.model)
-    ]
+    return [figure for figure in FIGURES if figure.task == task and model in (None, figure.model)]
 
 
 def comparable(figure: Figure, summary: Mapping[str, Any]) -> str:

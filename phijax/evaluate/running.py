@@ -18,7 +18,7 @@ from phijax import interop, models, partitioning, report
 from phijax.data.tokenize import files
 from phijax.errors import InputError
 from phijax.evaluate import results, tasks
-from phijax.evaluate.measuring import Model, measure
+from phijax.evaluate.measuring import Model, first, measure
 from phijax.evaluate.plan import Plan
 from phijax.evaluate.samples import Samples
 from phijax.evaluate.summary import summarise
@@ -43,7 +43,7 @@ def run(plan: Plan, checkpoint: str | os.PathLike[str], workdir: str | os.PathLi
         SandboxError: a task runs what the model writes, and the system cannot contain it.
     """
     execution = _execution(plan, Path(workdir))
-    model, identity = load(plan, checkpoint)
+    model, identity = load(checkpoint, plan.dtype, plan.bits)
     into = Path(workdir)
     with files.lock(into), _spread(model.config):
         before = files.read_json(into / RESULTS)
@@ -62,7 +62,9 @@ def run(plan: Plan, checkpoint: str | os.PathLike[str], workdir: str | os.PathLi
         return results.write(found, plan, into)
 
 
-def load(plan: Plan, checkpoint: str | os.PathLike[str]) -> tuple[Model, dict[str, Any]]:
+def load(
+    checkpoint: str | os.PathLike[str], dtype: str, bits: int = 0
+) -> tuple[Model, dict[str, Any]]:
     """The model on its devices, and what tells it from every other.
 
     Raises:
@@ -77,10 +79,10 @@ def load(plan: Plan, checkpoint: str | os.PathLike[str]) -> tuple[Model, dict[st
         'parameters': digest(params),
         'tokenizer': tokenizer.digest,
     }
-    config = dataclasses.replace(config, dtype=plan.dtype)
-    if plan.bits:
-        return Model(config, jax.device_put(models.quantise(config, params, plan.bits)), tokenizer), identity
-    return Model(config, _placed(config, params), tokenizer), identity
+    config = dataclasses.replace(config, dtype=dtype)
+    placed = models.quantise(config, params, bits) if bits else params
+    placed = jax.device_put(placed) if bits else _placed(config, placed)
+    return Model(config, placed, tokenizer), identity
 
 
 def digest(params: models.Params) -> str:
@@ -103,7 +105,7 @@ def _evaluate(
 ) -> dict[str, Any]:
     """The summary of a task, after the items that lack were answered."""
     shots = plan.num_shots(task)
-    items = task.items(shots)[: plan.limit or None]
+    items = first(task.items(shots), plan.limit)
     asked = {
         'task': task.name,
         'shots': shots,

@@ -167,9 +167,7 @@ def _restrict_files(roots: Sequence[Root], folder: str | None) -> str:
     return f'version {version}'
 
 
-_WORK = (
-    _READ_FILE | _WRITE_FILE | _READ_DIRECTORY | _REMOVE_FILE | _MAKE_FILE | _RENAME | _TRUNCATE
-)
+_WORK = _READ_FILE | _WRITE_FILE | _READ_DIRECTORY | _REMOVE_FILE | _MAKE_FILE | _RENAME | _TRUNCATE
 
 
 def _drop_capabilities() -> str:

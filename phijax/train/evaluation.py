@@ -77,7 +77,7 @@ def benchmarks(
     values = {}
     with partitioning.activations(mesh):
         for task in recipe.benchmarks.chosen():
-            items = task.items(task.shots)[: recipe.benchmarks.limit or None]
+            items = evaluate.first(task.items(task.shots), recipe.benchmarks.limit)
             records = []
             for record in evaluate.measure(model, task, items, settings):
                 check()

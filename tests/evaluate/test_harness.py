@@ -135,5 +135,7 @@ def test_the_command_of_the_harness_lists_the_model():
 
 def _fields(**changes):
     return {
-        name: value for name, value in models.to_dict(CONFIG).items() if name not in ('name', 'family')
+        name: value
+        for name, value in models.to_dict(CONFIG).items()
+        if name not in ('name', 'family')
     } | changes
