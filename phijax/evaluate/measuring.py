@@ -52,7 +52,7 @@ class Settings:
     seed: int = 0
     rows_at_once: int = 16
     tokens_at_once: int = 0
-    execution: Execution = Execution()
+    execution: Execution = dataclasses.field(default_factory=Execution)
 
 
 def first(items: Sequence[Choice] | Sequence[Problem], limit: int) -> list[Choice | Problem]:

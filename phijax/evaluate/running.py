@@ -45,7 +45,7 @@ def run(plan: Plan, checkpoint: str | os.PathLike[str], workdir: str | os.PathLi
     execution = _execution(plan, Path(workdir))
     model, identity = load(checkpoint, plan.dtype, plan.bits)
     into = Path(workdir)
-    with files.lock(into), _spread(model.config):
+    with files.lock(into), _spread():
         before = files.read_json(into / RESULTS)
         summaries = {}
         for task in plan.chosen():
@@ -171,7 +171,7 @@ def _placed(config: models.Config, params: models.Params) -> models.Params:
     return jax.device_put(params, cut)
 
 
-def _spread(config: models.Config) -> contextlib.AbstractContextManager:
+def _spread() -> contextlib.AbstractContextManager:
     """Within it the work is spread over all devices."""
     alone = len(jax.devices()) == 1
     return contextlib.nullcontext() if alone else partitioning.activations(_mesh())

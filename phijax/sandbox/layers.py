@@ -63,6 +63,9 @@ class Limits:
         return 4 * self.cpu_seconds if self.wall_seconds is None else self.wall_seconds
 
 
+USUAL = Limits()
+
+
 @dataclasses.dataclass(frozen=True)
 class Root:
     """An open file or folder of the machine, and the rights on what is below it."""
@@ -193,11 +196,11 @@ def _limit(limits: Limits, keep: Sequence[int]) -> str:
         resource.RLIMIT_NOFILE: (OPEN_FILES, OPEN_FILES),
         resource.RLIMIT_CORE: (0, 0),
     }
-    for name, (soft, hard) in wanted.items():
+    for name, limit in wanted.items():
         _, highest = resource.getrlimit(name)
         if highest != resource.RLIM_INFINITY:
-            soft, hard = min(soft, highest), min(hard, highest)
-        resource.setrlimit(name, (soft, hard))
+            limit = (min(limit[0], highest), min(limit[1], highest))
+        resource.setrlimit(name, limit)
     return f'{limits.memory_megabytes} MB, {seconds} s'
 
 

@@ -1,14 +1,14 @@
 """One untrusted program, loaded once and called as often as wanted."""
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-import contextlib
 from typing import Any
 
 from phijax.sandbox import client
 from phijax.sandbox.channel import Broken, Channel, Gone, Large, Missing, Stalled, Unsendable
 from phijax.sandbox.isolation import Isolation, require
-from phijax.sandbox.layers import Limits
+from phijax.sandbox.layers import USUAL, Limits
 from phijax.sandbox.verdicts import ended
 
 
@@ -90,7 +90,7 @@ _REASONS: dict[type[BaseException], str] = {
 
 @contextlib.contextmanager
 def open(  # noqa: A001
-    code: str, limits: Limits = Limits(), isolation: Isolation | None = None
+    code: str, limits: Limits = USUAL, isolation: Isolation | None = None
 ) -> Iterator[Program]:
     """A program, loaded into a shut-in process that ends with the block.
 

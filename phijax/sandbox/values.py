@@ -63,7 +63,7 @@ def read(line: bytes, find: Callable[[int, str], Any]) -> Any:
         **_BUILDERS,
         'set': lambda items: set(_timed(items, deadline)),
         'frozenset': lambda items: frozenset(_timed(items, deadline)),
-        'dict': lambda pairs: {key: value for key, value in _timed(pairs, deadline)},
+        'dict': lambda pairs: dict(_timed(pairs, deadline)),
         'handle': lambda pair: find(*_typed(pair, int, str)),
     }
 

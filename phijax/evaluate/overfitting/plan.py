@@ -64,7 +64,8 @@ def from_dict(fields: Mapping[str, Any]) -> Plan:
         InputError: an unknown or missing key, or a value that is not allowed.
     """
     check_keys('', fields, [field.name for field in dataclasses.fields(Plan)])
-    plan = Plan(**{key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()})
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+    plan = Plan(**values)
     for name, least in _LEAST.items():
         value = getattr(plan, name)
         if not isinstance(value, int) or not value >= least:
