@@ -79,6 +79,7 @@ def encode_pairs(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer) -> list
 
 
 def pairs(item: Choice) -> list[tuple[str, str]]:
+    """For each answer the text before what is scored, and that."""
     count = len(item.answers)
     contexts = item.contexts * (count // len(item.contexts))
     continuations = item.continuations * (count // len(item.continuations))

@@ -51,7 +51,8 @@ class Phijax(TemplateLM):
         super().__init__()
         if model is None and not checkpoint:
             raise InputError('model_args must name a checkpoint: checkpoint=PATH')
-        self.config, self.params, self.codec = model or completion.load(checkpoint, bits)
+        self.config, self.params, codec = model or completion.load(checkpoint, bits)
+        self.codec: Any = codec
         self.rows_at_once = int(batch_size) if str(batch_size).isdecimal() else 16
 
     @property

@@ -57,11 +57,11 @@ _HOW = {
 }
 _HOW['phi3'] = _HOW['phi2']
 
-_PHI1_5 = (
-    'winogrande arc_easy arc_challenge boolq siqa piqa hellaswag mmlu openbookqa squad'.split()
-)
-_PHI1_5 += 'gsm8k_program humaneval mbpp'.split()
-_PHI3 = 'mmlu hellaswag gsm8k humaneval mbpp arc_challenge'.split()
+_PHI1_5 = [
+    *('winogrande', 'arc_easy', 'arc_challenge', 'boolq', 'siqa', 'piqa', 'hellaswag', 'mmlu'),
+    *('openbookqa', 'squad', 'gsm8k_program', 'humaneval', 'mbpp'),
+]
+_PHI3 = ['mmlu', 'hellaswag', 'gsm8k', 'humaneval', 'mbpp', 'arc_challenge']
 _TABLES: tuple[tuple[str, str, str, list[str], tuple[float, ...]], ...] = (
     ('phi1', 'phi1', 'V', ['humaneval', 'mbpp'], (50.6, 55.5)),
     ('phi1_small', 'phi1', 'V', ['humaneval'], (45.0,)),

@@ -56,10 +56,15 @@ def run(plan: Plan, checkpoint: str | os.PathLike[str], workdir: str | os.PathLi
                 'settings': dataclasses.asdict(plan),
                 'sandbox': execution.described() if execution else None,
                 'environment': report.environment() | {'device': _device()},
-                'tasks': (before or {}).get('tasks', {}) | summaries,
+                'tasks': _ordered((before or {}).get('tasks', {}) | summaries),
             }
             files.write_json(into / RESULTS, found)
         return results.write(found, plan, into)
+
+
+def _ordered(summaries: dict[str, Any]) -> dict[str, Any]:
+    """In the order of the table, whatever was evaluated first."""
+    return {name: summaries[name] for name in tasks.TASKS if name in summaries}
 
 
 def load(

@@ -185,6 +185,7 @@ class Proxy:
         object.__setattr__(self, '_kind', kind)
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        """Calls the object in its program."""
         return self._channel.call(self, arguments, keywords)
 
     def __getattr__(self, name: str) -> Any:
@@ -237,7 +238,7 @@ def _copy_back(old: Any, new: Any) -> Any:
         old.clear()
         old.update(new)
     elif isinstance(old, tuple):
-        return tuple([*map(_copy_back, old, new), *new[len(old) :]])
+        return (*map(_copy_back, old, new), *new[len(old) :])
     else:
         return new
     return old

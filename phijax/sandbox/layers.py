@@ -196,11 +196,12 @@ def _limit(limits: Limits, keep: Sequence[int]) -> str:
         resource.RLIMIT_NOFILE: (OPEN_FILES, OPEN_FILES),
         resource.RLIMIT_CORE: (0, 0),
     }
-    for name, limit in wanted.items():
+    for name, (soft, hard) in wanted.items():
         _, highest = resource.getrlimit(name)
         if highest != resource.RLIM_INFINITY:
-            limit = (min(limit[0], highest), min(limit[1], highest))
-        resource.setrlimit(name, limit)
+            resource.setrlimit(name, (min(soft, highest), min(hard, highest)))
+        else:
+            resource.setrlimit(name, (soft, hard))
     return f'{limits.memory_megabytes} MB, {seconds} s'
 
 

@@ -26,7 +26,7 @@ def _job(code=SUM, tests=TESTS, **options):
 @strong
 def test_every_published_solution_of_humaneval_passes_and_none_that_returns_nothing(asset):
     path = asset('humaneval') / 'HumanEval.jsonl.gz'
-    rows = [json.loads(line) for line in gzip.open(path, 'rt')]
+    rows = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
     task, execution = tasks.task('humaneval'), Execution(workers=2)
     problems = task.items(0)
     solutions = [row['canonical_solution'] for row in rows]
@@ -41,7 +41,7 @@ def test_every_published_solution_of_humaneval_passes_and_none_that_returns_noth
 def test_every_published_solution_of_mbpp_passes_and_none_of_another_problem(asset):
     path = asset('benchmarks') / 'codex_mbpp/gold_bpb_3shot/requests.jsonl.gz'
     code = {}
-    for line in gzip.open(path, 'rt'):
+    for line in gzip.decompress(path.read_bytes()).splitlines():
         document = json.loads(line)['doc']
         code[str(document['task_id'])] = document['code']
     task, execution = tasks.task('mbpp'), Execution(workers=2)

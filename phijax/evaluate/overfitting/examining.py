@@ -36,7 +36,7 @@ def run(plan: Plan, checkpoint: str | os.PathLike[str], workdir: str | os.PathLi
     into = Path(workdir)
     tokens = _tokens(plan, Path(checkpoint))
     with files.lock(into):
-        found = {
+        found: dict[str, Any] = {
             'checkpoint': str(checkpoint),
             'identity': identity,
             'settings': dataclasses.asdict(plan),
@@ -80,7 +80,6 @@ def _examine(plan: Plan, name: str, model: Model, tokens: Path | None) -> dict[s
         'matching': matching(pairs),
         'nats per character': [float(side.mean()) for side in likelihoods],
         'likelihood gap': statistics.difference(*likelihoods)._asdict(),
-        'likelihood p': statistics.rank_test(*likelihoods),
         'detectors': {
             detector: {**each.auroc._asdict(), 'blind': each.blind}
             for detector, each in membership.detectors(members, others, both).items()
