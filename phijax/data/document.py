@@ -10,8 +10,10 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow
+import pyarrow.ipc
 from pyarrow import parquet
 
 ROW_GROUP_BYTES = 4 << 20
@@ -146,6 +148,13 @@ def _read_values(
             yield value.as_py()
         except UnicodeDecodeError:
             yield Dropped('not_utf8', str(path))
+
+
+def read_arrow(path: Path) -> list[dict[str, Any]]:
+    """The rows of a small file in Arrow's stream format, all at once."""
+    with path.open('rb') as file, pyarrow.ipc.open_stream(file) as stream:
+        rows: list[dict[str, Any]] = stream.read_all().to_pylist()
+    return rows
 
 
 def _table(documents: Sequence[Document]) -> pyarrow.Table:

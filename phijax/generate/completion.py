@@ -39,8 +39,29 @@ def complete(
     Raises:
         InputError: as `generate`, or an empty stop.
     """
-    stops.check(stop)
     encoded = [tokenizer.encode(prompt) or [tokenizer.end_of_text] for prompt in prompts]
+    return go_on(config, params, tokenizer, encoded, stop=stop, **options)[0]
+
+
+def go_on(
+    config: models.Config,
+    params: models.Params,
+    tokenizer: Tokenizer,
+    encoded: Sequence[Sequence[int]],
+    *,
+    stop: Sequence[str] = (),
+    **options: Any,
+) -> tuple[list[str], list[bool]]:
+    """The text that follows each prompt of ids, and whether it ended before `max_new_tokens`.
+
+    Args:
+        stop: as of `complete`.
+        options: those of `generate`.
+
+    Raises:
+        InputError: as `complete`.
+    """
+    stops.check(stop)
     limits: dict[str, Any] = {'ends': tokenizer.ends, 'vocab_size': tokenizer.vocab_size}
 
     def over(number: int, ids: list[int]) -> bool:
@@ -48,10 +69,13 @@ def complete(
         return stops.cut(text, stop) != text
 
     rows = generate(config, params, encoded, over=over if stop else None, **limits | options)
-    return [
-        stops.cut(text_after(tokenizer, before, ids), stop)
-        for before, ids in zip(encoded, rows, strict=True)
+    whole = [text_after(tokenizer, before, ids) for before, ids in zip(encoded, rows, strict=True)]
+    texts = [stops.cut(text, stop) for text in whole]
+    ended = [
+        len(ids) < options['max_new_tokens'] or text != all_of_it
+        for ids, text, all_of_it in zip(rows, texts, whole, strict=True)
     ]
+    return texts, ended
 
 
 def complete_with(

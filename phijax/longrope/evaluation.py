@@ -1,7 +1,6 @@
-"""How well a model predicts rows with given factors, position by position, and who does better."""
+"""How well a model predicts rows with given factors, position by position."""
 
 import functools
-from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -9,11 +8,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from phijax import models
+from phijax.evaluate.overfitting import tokens
 from phijax.longrope.baselines import Method
-
-# Positions whose logits exist at once.
-_CHUNK = 512
-_RESAMPLES = 10_000
 
 
 def nats(
@@ -39,17 +35,6 @@ def nats(
     return np.concatenate(parts)
 
 
-def interval(differences: Sequence[float] | np.ndarray) -> tuple[float, float]:
-    """The 95 % interval of the mean of paired differences, by the bootstrap over texts.
-
-    Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, sec. 13.3 (percentiles).
-    """
-    values = np.asarray(differences, float)
-    draws = np.random.default_rng(0).integers(len(values), size=(_RESAMPLES, len(values)))
-    low, high = np.percentile(values[draws].mean(axis=1), (2.5, 97.5))
-    return float(low), float(high)
-
-
 @functools.partial(jax.jit, static_argnums=0)
 def _nats(
     config: models.Config,
@@ -57,19 +42,8 @@ def _nats(
     rows: Int[Array, 'b s'],
     rescaling: models.Rescaling,
 ) -> Float[Array, 'b t']:
+    def losses(logits: Array, targets: Array) -> tuple[Array]:
+        return (-tokens.log_probability(logits, targets),)
+
     x, _ = models.hidden(config, params, rows[:, :-1], rescaling=rescaling)
-    batch, length, _ = x.shape
-    chunk = min(_CHUNK, length)
-    padding = -length % chunk
-
-    def cut(array: Array) -> Array:
-        padded = jnp.pad(array, [(0, 0), (0, padding)] + [(0, 0)] * (array.ndim - 2))
-        return padded.reshape(batch, -1, chunk, *array.shape[2:]).swapaxes(0, 1)
-
-    def losses(part: tuple[Array, Array]) -> Array:
-        logits = models.head(config, params, part[0])
-        taken = jnp.take_along_axis(logits, part[1][..., None], axis=-1)[..., 0]
-        return jax.nn.logsumexp(logits, axis=-1) - taken
-
-    chunks = jax.lax.map(losses, (cut(x), cut(rows[:, 1:])))
-    return chunks.swapaxes(0, 1).reshape(batch, -1)[:, :length]
+    return tokens.by_chunks(config, params, x, rows[:, 1:], losses)[0]

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from phijax import models, report
-from phijax.longrope import evaluation
+from phijax.evaluate import statistics
 from phijax.longrope.baselines import Method
 from phijax.train import door
 
@@ -56,9 +56,9 @@ def _row(method: str, own: np.ndarray, name: str, reference: np.ndarray) -> dict
     if method == name:
         return row | dict.fromkeys(columns, '')
     more = own.mean(axis=1) - reference.mean(axis=1)
-    low, high = evaluation.interval(more)
+    average, low, high = statistics.mean(more)
     better = f'{(more > 0).sum()} of {len(more)}'
-    values = (f'{more.mean():+.4f}', f'{low:+.4f} to {high:+.4f}', better)
+    values = (f'{average:+.4f}', f'{low:+.4f} to {high:+.4f}', better)
     return row | dict(zip(columns, values, strict=True))
 
 

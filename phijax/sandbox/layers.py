@@ -184,9 +184,7 @@ def _ruleset(folder: str | None) -> tuple[int, int]:
     return version, ruleset
 
 
-_WORK = (
-    _READ_FILE | _WRITE_FILE | _READ_DIRECTORY | _REMOVE_FILE | _MAKE_FILE | _RENAME | _TRUNCATE
-)
+_WORK = _READ_FILE | _WRITE_FILE | _READ_DIRECTORY | _REMOVE_FILE | _MAKE_FILE | _RENAME | _TRUNCATE
 
 
 def _drop_capabilities() -> str:

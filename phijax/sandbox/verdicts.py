@@ -177,5 +177,3 @@ def _ruled(ruling: bytes) -> tuple[str, str]:
     if reason not in REASONS and reason != 'gone':
         raise SandboxError(f'sandbox: the oracle wrote {ruling!r}')
     return reason, detail
-
-

@@ -1,4 +1,4 @@
-"""Losses against the whole model's logits, one program for all factors, and the interval."""
+"""Losses against the whole model's logits, and one program for all factors."""
 
 import dataclasses
 
@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from phijax.evaluate.overfitting import tokens
 from phijax.longrope import evaluation
 from phijax.longrope.baselines import Method
 from phijax.longrope.plan import extended
@@ -26,7 +27,7 @@ def expected(config, rows):
 
 @pytest.mark.parametrize('rows_at_once', [2, 5, 16])
 def test_losses_are_those_of_a_model_with_the_factors(rows_at_once, monkeypatch):
-    monkeypatch.setattr(evaluation, '_CHUNK', 24)
+    monkeypatch.setattr(tokens, 'CHUNK', 24)
     jax.clear_caches()
     found = evaluation.nats(CONFIG, PARAMS, ROWS, METHOD, rows_at_once)
     larger = dataclasses.replace(extended(CONFIG, METHOD, 64), unroll=1)
@@ -42,14 +43,3 @@ def test_other_factors_need_no_other_program():
     for factor in (2.0, 3.0, 4.0):
         evaluation.nats(CONFIG, PARAMS, ROWS, Method((1.0, factor), factor), 5)
     assert evaluation._nats._cache_size() == before
-
-
-def test_the_interval_is_that_of_the_mean():
-    values = np.random.default_rng(3).normal(0.5, 2.0, 400)
-    low, high = evaluation.interval(values)
-    error = values.std(ddof=1) / np.sqrt(400)
-    np.testing.assert_allclose(
-        (low, high), values.mean() + np.array((-1.96, 1.96)) * error, rtol=0.1
-    )
-    assert evaluation.interval([0.25, 0.25, 0.25]) == (0.25, 0.25)
-    assert evaluation.interval(values) == (low, high)

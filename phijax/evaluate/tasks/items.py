@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from phijax.evaluate.tasks.execution import Execution
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Choice:
@@ -72,13 +74,14 @@ class Writing:
     Attributes:
         stops: an answer ends before any of these, where the model goes on from a context.
         max_new_tokens: most tokens of an answer.
-        grade: the grades of answers to problems, in their order.
+        grade: the grades of answers to problems, in their order. Its last argument is whether the
+            answers are those of a chat model to messages, not ways to go on from contexts.
         runs_code: whether grading runs what the model wrote, in the sandbox.
     """
 
     stops: tuple[str, ...]
     max_new_tokens: int
-    grade: Callable[[Sequence[Problem], Sequence[str]], list[Grade]]
+    grade: Callable[[Sequence[Problem], Sequence[str], Execution, bool], list[Grade]]
     runs_code: bool = False
 
 

@@ -1,0 +1,58 @@
+"""What lm-evaluation-harness asks of rows that are at hand: its own YAML files, and no network."""
+
+import ast
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+os.environ.setdefault('HF_HUB_OFFLINE', '1')
+
+import pytest
+
+lm_eval = pytest.importorskip('lm_eval', reason="needs lm-eval: pip install -e '.[eval]'")
+
+import datasets
+from lm_eval.api.task import ConfigurableTask
+from lm_eval.tasks._yaml_loader import load_yaml
+
+TASKS = pathlib.Path(lm_eval.__file__).parent / 'tasks'
+
+Row = dict[str, Any]
+
+
+def build(path: str, rows: Sequence[Row], **changes: Any) -> ConfigurableTask:
+    """The harness's task of a YAML file, over these rows, whichever split it reads.
+
+    The metrics of generated programs would be fetched from a hub when they are named, so the
+    functions of such files are left out: `changes` has what replaces them.
+    """
+    config = load_yaml(TASKS / path, resolve_func=not changes)
+    table = datasets.Dataset.from_list(list(rows))
+    config['custom_dataset'] = lambda **_: dict.fromkeys(('train', 'validation', 'test'), table)
+    return ConfigurableTask(config=config | changes)
+
+
+def asked(task: ConfigurableTask, num_shots: int = 0) -> list[list[tuple[str, Any]]]:
+    """For each item the pairs of texts that are scored, or the text and how it is gone on from."""
+    found = []
+    for document in task.eval_docs:
+        context = task.fewshot_context(document, num_shots)
+        made = task.construct_requests(document, context, metadata=(task.config.task, 0, 1))
+        requests = made if isinstance(made, list) else [made]
+        found.append([request.arguments for request in requests])
+    return found
+
+
+def golds(task: ConfigurableTask) -> list[Any]:
+    """What the harness takes for right."""
+    return [task.doc_to_target(document) for document in task.eval_docs]
+
+
+def constant(path: str, function: str) -> list[Row]:
+    """The list that a function of the harness returns, whose module cannot be imported offline."""
+    tree = ast.parse((TASKS / path).read_text('utf-8'))
+    [node] = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == function]
+    returned = node.body[-1]
+    assert isinstance(returned, ast.Return)
+    return eval(compile(ast.Expression(returned.value), path, 'eval'), {})
