@@ -14,6 +14,7 @@ import pathlib
 import struct
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 try:
     import resource
@@ -57,6 +58,11 @@ class Limits:
     memory_megabytes: int = 512
     file_megabytes: int = 0
     output_kilobytes: int = 64
+
+    @classmethod
+    def for_solution(cls, cpu_seconds: float, **others: Any) -> 'Limits':
+        """Limits where a known solution takes that long: ten times as much, and at least 5 s."""
+        return cls(cpu_seconds=max(5.0, 10 * cpu_seconds), **others)
 
     @property
     def patience_seconds(self) -> float:
@@ -210,10 +216,10 @@ def _limit(limits: Limits, keep: Sequence[int]) -> str:
         resource.RLIMIT_NOFILE: (OPEN_FILES, OPEN_FILES),
         resource.RLIMIT_CORE: (0, 0),
     }
-    for name, (soft, hard) in wanted.items():
+    for name, pair in wanted.items():
         _, highest = resource.getrlimit(name)
-        if highest != resource.RLIM_INFINITY:
-            soft, hard = min(soft, highest), min(hard, highest)
+        unlimited = highest == resource.RLIM_INFINITY
+        soft, hard = (wish if unlimited else min(wish, highest) for wish in pair)
         resource.setrlimit(name, (soft, hard))
     return f'{limits.memory_megabytes} MB, {seconds} s'
 
@@ -236,6 +242,8 @@ def _call(function: str, *arguments: int | bytes | None) -> int:
     Raises:
         OSError: it failed.
     """
+    if sys.platform != 'linux':
+        raise OSError(errno.ENOSYS, 'this is not Linux')
     typed = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
     result = getattr(_libc(), function)(*typed)
     if result == -1:

@@ -6,6 +6,7 @@ whose leash is let go, because whoever asked is done or dead, kills.
 """
 
 import contextlib
+import functools
 import gc
 import json
 import os
@@ -47,7 +48,7 @@ def main(control: int) -> None:
                 return
             if os.fork() == 0:
                 asked.close()
-                _finally_exit(lambda: _guard(json.loads(message), descriptors))
+                _finally_exit(functools.partial(_guard, json.loads(message), descriptors))
             for descriptor in descriptors:
                 os.close(descriptor)
             asked.sendall(b'.')
@@ -57,7 +58,7 @@ def _finally_exit(act: Callable[[], Any]) -> NoReturn:
     """Ends a forked process after its act: nothing of the one it was forked from goes on."""
     try:
         act()
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - nothing may come back from here
         sys.excepthook(*sys.exc_info())
         os._exit(1)
     os._exit(0)
@@ -119,9 +120,11 @@ def _start(
     if lacking or probed:
         return
     if order['role'] == 'program':
-        inside.serve(*given, limits.output_kilobytes)
+        requests, answers = given
+        inside.serve(requests, answers, limits.output_kilobytes)
     else:
-        inside.judge(*given, limits.patience_seconds)
+        request, verdict, output, answers = given
+        inside.judge(request, verdict, output, answers, limits.patience_seconds)
 
 
 def _stand_apart(folder: str | None) -> None:
