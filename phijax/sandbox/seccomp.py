@@ -9,6 +9,7 @@ asm-generic/unistd.h (aarch64).
 """
 
 import errno
+import functools
 import platform
 import struct
 from collections.abc import Sequence
@@ -66,6 +67,7 @@ def architecture() -> str | None:
     return machine if machine in ARCHITECTURES and struct.calcsize('P') == 8 else None
 
 
+@functools.cache
 def numbers(machine: str) -> dict[str, int]:
     """The system calls that the filter knows, by name."""
     column = 1 + list(ARCHITECTURES).index(machine)

@@ -1,4 +1,4 @@
-"""Trusted tests on untrusted programs: the verdict is spoken in a process of its own."""
+"""Trusted tests on untrusted programs: the verdict is spoken outside the program's process."""
 
 import ast
 import builtins
@@ -13,7 +13,7 @@ from typing import Any
 from phijax.sandbox import client
 from phijax.sandbox.client import Report, SandboxError
 from phijax.sandbox.isolation import Isolation, require
-from phijax.sandbox.layers import USUAL, Limits
+from phijax.sandbox.layers import Limits
 
 MAX_VERDICT_BYTES = 1 << 16
 # The oracle waits for a single answer as long as it may; only many slow ones come to this.
@@ -53,7 +53,7 @@ class Job:
     tests: str
     names: tuple[str, ...]
     setup: str = ''
-    limits: Limits = USUAL
+    limits: Limits = dataclasses.field(default_factory=Limits)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
