@@ -24,6 +24,10 @@ _BEGINNING = re.compile(
 )
 
 
+# Source: the stops of HumanEval (arXiv:2107.03374, sec. 2.1), as lm-evaluation-harness has them.
+STOPS = ('\nclass', '\ndef', '\n#', '\nif', '\nprint')
+
+
 def last_number(text: str) -> Decimal | None:
     """The last number in a text; None where there is none.
 
@@ -36,6 +40,11 @@ def last_number(text: str) -> Decimal | None:
     last = found[-1]
     value = Decimal(last['digits'].replace(',', ''))
     return -value if last['minus'] or last['minus_inside'] else value
+
+
+def completed(context: str, text: str) -> str | None:
+    """The program that goes on from a context; None where nothing was written."""
+    return context + text if text.strip() else None
 
 
 def program(answer: str, name: str, prompt: str = '') -> str | None:

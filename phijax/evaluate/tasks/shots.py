@@ -29,9 +29,9 @@ def first(shots: Sequence[str], num_shots: int) -> tuple[str, ...]:
 def before(item: Item, shots: Sequence[str], opening: str = '') -> Item:
     """The item with an opening and solved items in front of it."""
     text = opening + ''.join(f'{shot}\n\n' for shot in shots)
-    changes: dict[str, Any] = {'message': text + item.message}
-    if isinstance(item, Choice):
-        changes['contexts'] = tuple(text + context for context in item.contexts)
-    else:
-        changes['context'] = text + item.context
-    return dataclasses.replace(item, **changes)
+    changes: dict[str, Any] = (
+        {'contexts': tuple(text + context for context in item.contexts)}
+        if isinstance(item, Choice)
+        else {'context': text + item.context}
+    )
+    return dataclasses.replace(item, message=text + item.message, **changes)
