@@ -36,6 +36,7 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
     config.optimizer.update(weight_decay=0.1, final_rate=0.0, decay_steps=0)
     # Open: our choice, as is how often a checkpoint is written.
     config.optimizer.update(b1=0.9, b2=0.95, eps=1e-8, clip_norm=1.0)
+    config.benchmarks = {'tasks': (), 'every': 0, 'limit': 100, 'style': 'completion'}
     config.checkpoints = {'every': 1000, 'keep': 2, 'keep_every': 12_000}
     config.checkpoints.select = (steps * 2 // 3).to_str()
     if smoke:

@@ -36,6 +36,7 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
     config.optimizer.weight_decay = 0.1
     # Open: our choice.
     config.optimizer.clip_norm = 1.0
+    config.benchmarks = {'tasks': (), 'every': 0, 'limit': 100, 'style': 'completion'}
     config.checkpoints = {'every': 1000, 'keep': 2, 'keep_every': 0, 'select': 'last'}
     if smoke:
         config.update(num_steps=60, batch_size=16, loss_chunk=0)

@@ -37,6 +37,7 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
     config.optimizer.update(weight_decay=0.01, final_rate=0.0, decay_steps=0)
     # Open: our choice.
     config.optimizer.update(b1=0.9, b2=0.95, eps=1e-8, clip_norm=1.0)
+    config.benchmarks = {'tasks': (), 'every': 0, 'limit': 100, 'style': 'completion'}
     config.checkpoints = {'every': steps // 6, 'keep': 6, 'keep_every': 0, 'select': 'best'}
     if smoke:
         config.update(num_steps=60, batch_size=16, loss_chunk=0, init_from='')

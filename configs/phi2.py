@@ -34,6 +34,7 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
     config.optimizer = {'schedule': 'constant', 'peak_rate': 2e-4, 'final_rate': 2e-4}
     config.optimizer.update(warmup_steps=0, decay_steps=0, b1=0.9, b2=0.98, eps=1e-7)
     config.optimizer.update(weight_decay=0.1, clip_norm=1.0)
+    config.benchmarks = {'tasks': (), 'every': 0, 'limit': 100, 'style': 'completion'}
     config.checkpoints = {'every': 1000, 'keep': 2, 'keep_every': 0, 'select': 'last'}
     if smoke:
         config.update(num_steps=60, batch_size=16, loss_chunk=0)

@@ -37,6 +37,7 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
     config.optimizer = {'schedule': 'constant', 'peak_rate': 3e-4, 'final_rate': 3e-4}
     config.optimizer.update(warmup_steps=2000, decay_steps=0, b1=0.9, b2=0.95, eps=1e-8)
     config.optimizer.update(weight_decay=0.1, clip_norm=1.0)
+    config.benchmarks = {'tasks': (), 'every': 0, 'limit': 100, 'style': 'completion'}
     config.checkpoints = {'every': 1000, 'keep': 2, 'keep_every': 0, 'select': 'last'}
     if variant in {'phase2', 'long'}:
         config.init_from = 'runs/phi3_mini_phase1' if variant == 'phase2' else 'runs/phi3_mini'

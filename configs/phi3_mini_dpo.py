@@ -32,6 +32,7 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
     steps = config.get_ref('num_steps')
     config.optimizer.update(warmup_steps=steps * 3 // 40, decay_steps=0, b1=0.9, b2=0.95, eps=1e-8)
     config.optimizer.update(weight_decay=0.0, clip_norm=1.0)
+    config.benchmarks = {'tasks': (), 'every': 0, 'limit': 100, 'style': 'completion'}
     config.checkpoints = {'every': 1000, 'keep': 2, 'keep_every': 0, 'select': 'last'}
     if smoke:
         config.update(num_steps=60, batch_size=16, loss_chunk=0, init_from='', evaluate_every=30)

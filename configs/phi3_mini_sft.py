@@ -31,6 +31,7 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
     config.optimizer = {'schedule': 'cosine', 'peak_rate': 1e-5, 'final_rate': 1e-6}
     config.optimizer.update(warmup_steps=steps // 20, decay_steps=0, b1=0.9, b2=0.95, eps=1e-8)
     config.optimizer.update(weight_decay=0.1, clip_norm=1.0)
+    config.benchmarks = {'tasks': (), 'every': 0, 'limit': 100, 'style': 'completion'}
     config.checkpoints = {'every': 1000, 'keep': 2, 'keep_every': 0, 'select': 'last'}
     if smoke:
         config.update(num_steps=120, batch_size=16, loss_chunk=0, init_from='', evaluate_every=60)

@@ -53,5 +53,6 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
     adam = {'b1': 0.9, 'b2': 0.95, 'eps': 1e-8, 'clip_norm': 1.0}
     config.optimizer = rates | steps | adam
     config.mesh = {'data': -1, 'fsdp': 1, 'tensor': 1, 'layout': 'zero3', 'rows_per_device': 64}
+    config.benchmarks = {'tasks': (), 'every': 0, 'limit': 100, 'style': 'completion'}
     config.checkpoints = {'every': 300, 'keep': 2, 'keep_every': 0, 'select': 'last'}
     return config

@@ -1,11 +1,12 @@
-"""Whether a model knows GSM8K and HumanEval by heart: every detector, and one report.
+"""Whether a model knows GSM8K and HumanEval: twins, likelihoods, order, training text, canaries.
 
-    python -m phijax.evaluate.overfitting --config=configs/eval/overfitting.py --checkpoint=…
+    python -m phijax.evaluate.overfitting --config=configs/eval/overfitting.py --checkpoint=phi-1
 
-Expected: for a model of 2M parameters ten minutes on 2 cores; `:smoke` is a minute, of few items.
-Accuracies are taken from `--config.answers.gsm8k=…/samples/gsm8k.jsonl` and
-`--config.twin_answers.gsm8k=…`; canaries from `--config.canaries=…/canaries.json`.
-Source: the order test of arXiv:2310.17623 takes 50 shards of 25 or more items; 20 is our choice.
+Expected: an hour for 135M parameters on two cores; `:smoke` is 60 items of HumanEval, five minutes.
+With `--config.evaluation=runs/evaluation` the gain due to items in the training text is estimated,
+and with `--config.answered=200` items and their twins are answered.
+Source: arXiv:2405.00332 (twins), 2404.02936 (Min-K%++), 2310.17623 (order), 2411.03923 (n-grams),
+1802.08232 (canaries).
 """
 
 import ml_collections
@@ -14,11 +15,10 @@ import ml_collections
 def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
     smoke = {'full': False, 'smoke': True}[variant]
     config = ml_collections.ConfigDict()
-    config.sets = ('gsm8k', 'humaneval')
-    config.limit = 16 if smoke else 0
-    config.update(tokens='', canaries='')
-    config.answers = {'gsm8k': '', 'humaneval': ''}
-    config.twin_answers = {'gsm8k': '', 'humaneval': ''}
-    config.update(shards=4 if smoke else 20, permutations=2 if smoke else 10)
-    config.update(references=31 if smoke else 1000, seed=0, rows_at_once=16)
+    config.sets = ('humaneval',) if smoke else ('gsm8k', 'humaneval')
+    config.limit = 60 if smoke else 0
+    config.update(answered=0, max_new_tokens=0)
+    config.update(shards=10 if smoke else 40, permutations=4 if smoke else 10)
+    config.update(tokens='', canaries='', references=255 if smoke else 1023, evaluation='')
+    config.update(dtype='float32', seed=0, rows_at_once=8)
     return config

@@ -21,7 +21,8 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
     config.shots = {'mmlu': 2}
     config.style = 'completion'
     config.update(dtype='float32', bits=0)
-    config.update(num_samples=1, temperature=0.0, top_p=1.0, max_new_tokens=0, ks=(1,), seed=0)
+    config.update(num_samples=1, temperature=0.0, top_p=1.0, ks=(1,), seed=0)
+    config.max_new_tokens = {'full': 0, 'smoke': 64}[variant]
     config.update(rows_at_once=16, tokens_at_once=0)
     config.beside = ('phi1_5', 'phi1_5_web')
     config.sandbox = {'workers': 0, 'cpu_seconds': 5.0, 'memory_megabytes': 512, 'unsafe': ''}

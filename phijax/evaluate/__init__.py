@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from phijax.evaluate.measuring import Model, Settings, measure
+    from phijax.evaluate.measuring import Model, Settings, first, measure
     from phijax.evaluate.plan import Plan, from_dict
     from phijax.evaluate.running import run
     from phijax.evaluate.summary import summarise
@@ -16,12 +16,13 @@ _HOMES = {
     'Model': 'measuring',
     'Plan': 'plan',
     'Settings': 'measuring',
+    'first': 'measuring',
     'from_dict': 'plan',
     'measure': 'measuring',
     'run': 'running',
     'summarise': 'summary',
 }
-__all__ = ['Model', 'Plan', 'Settings', 'from_dict', 'measure', 'run', 'summarise']
+__all__ = ['Model', 'Plan', 'Settings', 'first', 'from_dict', 'measure', 'run', 'summarise']
 
 
 def __getattr__(name: str) -> Any:

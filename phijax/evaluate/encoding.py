@@ -33,7 +33,7 @@ def requests(items: Sequence[Choice], style: str, tokenizer: Tokenizer) -> list[
         InputError: the tokenizer lacks special tokens of the style.
     """
     if style == COMPLETION:
-        flat = iter(encode_pairs([pair for item in items for pair in _pairs(item)], tokenizer))
+        flat = iter(encode_pairs([pair for item in items for pair in pairs(item)], tokenizer))
         return [[next(flat) for _ in item.answers] for item in items]
     asked = [tuple(_asked(item.message, style, tokenizer)) for item in items]
     lead = chat.FORMATS[style].lead
@@ -72,11 +72,14 @@ def encode_pairs(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer) -> list
             made.append(Request((tokenizer.end_of_text,), tuple(whole)))
             continue
         cut = min(len(head), len(whole) - 1)
-        made.append(Request(tuple(whole[:cut]) if cut < len(head) else tuple(head), tuple(whole[cut:])))
+        made.append(
+            Request(tuple(whole[:cut]) if cut < len(head) else tuple(head), tuple(whole[cut:]))
+        )
     return made
 
 
-def _pairs(item: Choice) -> list[tuple[str, str]]:
+def pairs(item: Choice) -> list[tuple[str, str]]:
+    """For each answer the text before what is scored, and that."""
     count = len(item.answers)
     contexts = item.contexts * (count // len(item.contexts))
     continuations = item.continuations * (count // len(item.continuations))

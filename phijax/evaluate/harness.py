@@ -51,7 +51,8 @@ class Phijax(TemplateLM):
         super().__init__()
         if model is None and not checkpoint:
             raise InputError('model_args must name a checkpoint: checkpoint=PATH')
-        self.config, self.params, self.codec = model or completion.load(checkpoint, bits)
+        self.config, self.params, codec = model or completion.load(checkpoint, bits)
+        self.codec: Any = codec
         self.rows_at_once = int(batch_size) if str(batch_size).isdecimal() else 16
 
     @property
@@ -86,9 +87,7 @@ class Phijax(TemplateLM):
         asked = [Request(tuple(before), tuple(after)) for _, before, after in requests]
         scores = likelihood.score(self.config, self.params, asked)
         for (key, _, _), score in zip(requests, scores, strict=True):
-            self.cache_hook.add_partial(
-                'loglikelihood', key, (score.log_likelihood, score.greedy)
-            )
+            self.cache_hook.add_partial('loglikelihood', key, (score.log_likelihood, score.greedy))
         return [(score.log_likelihood, score.greedy) for score in scores]
 
     def loglikelihood_rolling(

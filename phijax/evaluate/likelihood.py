@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import os
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, cast
 
@@ -26,7 +25,7 @@ _AT_ONCE = {'cpu': 1024, 'gpu': 32_768}
 _LOGITS_AT_ONCE = 1024
 # A beginning that all requests share is worth a pass of its own from this length on.
 _SHORTEST_PREFIX = 32
-# Neighbours share their beginning where it is more than this part of what is before their answers.
+# Neighbours share what is more than this part of all that is before their answers.
 _SHARED = 0.5
 _MOST_TAILS = 16
 # A row of a cache of so many positions takes as much memory as the work on one token.
@@ -35,7 +34,7 @@ _UNSCORED = -1
 
 
 class Request(NamedTuple):
-    """Tokens to score after others. An empty context must be given as one token, the end of text."""
+    """Tokens to score after others; where there are none, after the end of text."""
 
     context: tuple[int, ...]
     continuation: tuple[int, ...]
@@ -173,8 +172,8 @@ def _scored(
     prefix = _common([row.stem for row in rows]) if len(rows) > 1 else ()
     prefix = prefix if len(prefix) >= _SHORTEST_PREFIX else ()
     begun: dict[int, models.Cache] = {}
-    for room, groups in _batches(_groups(rows, len(prefix)), at_once, len(prefix)):
-        room = min(room, config.max_length)
+    for most, groups in _batches(_groups(rows, len(prefix)), at_once, len(prefix)):
+        room = min(most, config.max_length)
         if room not in begun:
             begun[room] = _begin(config, params, prefix, long, room)
         stems = [group.stem[len(prefix) :] for group in groups]
@@ -259,7 +258,10 @@ def _padded(rows: Sequence[Sequence[int]]) -> tuple[Int[np.ndarray, 'b t'], Int[
 
 def _common(rows: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     """The longest beginning that all rows have: that of the first and the last in order."""
-    return tuple(os.path.commonprefix([list(row) for row in rows])) if rows else ()
+    if not rows:
+        return ()
+    pairs = zip(min(rows), max(rows), strict=False)
+    return tuple(token for token, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _power(size: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -51,11 +52,22 @@ class Settings:
     seed: int = 0
     rows_at_once: int = 16
     tokens_at_once: int = 0
-    execution: Execution = Execution()
+    execution: Execution = dataclasses.field(default_factory=Execution)
+
+
+def first(items: Sequence[Choice] | Sequence[Problem], limit: int) -> list[Choice | Problem]:
+    """The first so many items, those of each group in turn; all where the limit is 0."""
+    seen: collections.Counter[str] = collections.Counter()
+    turns = []
+    for item in items:
+        turns.append(seen[item.group])
+        seen[item.group] += 1
+    order = sorted(range(len(items)), key=turns.__getitem__)
+    return [items[place] for place in sorted(order[: limit or None])]
 
 
 def measure(
-    model: Model, task: Task, items: Sequence[Choice] | Sequence[Problem], settings: Settings
+    model: Model, task: Task, items: Sequence[Choice | Problem], settings: Settings
 ) -> Iterator[Record]:
     """The record of each item, in any order, as soon as there is one.
 
@@ -162,7 +174,10 @@ def _written(
         rows_at_once=settings.rows_at_once,
     )
     grades = task.writing.grade(
-        [problem for problem in problems for _ in range(count)], texts, settings.execution
+        [problem for problem in problems for _ in range(count)],
+        texts,
+        settings.execution,
+        settings.style != encoding.COMPLETION,
     )
     for place, problem in enumerate(problems):
         own = slice(place * count, (place + 1) * count)
@@ -170,9 +185,7 @@ def _written(
         yield record | {'cut': cuts[place], 'unfinished': whole[own].count(False)}
 
 
-def _record(
-    task: Task, problem: Problem, texts: Sequence[str], grades: Sequence[Grade]
-) -> Record:
+def _record(task: Task, problem: Problem, texts: Sequence[str], grades: Sequence[Grade]) -> Record:
     answers = [
         {'text': text, 'found': grade.found, 'correct': grade.correct, 'reason': grade.reason}
         for text, grade in zip(texts, grades, strict=True)

@@ -1,4 +1,4 @@
-"""An evaluation as frozen values, checked before a model is opened. Pure Python: it answers at once."""
+"""An evaluation as frozen values, checked before a model is opened. It answers at once."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -51,7 +51,7 @@ class Plan:
         tasks: names of benchmarks or of groups of them.
         style: how the model is asked, one of `encoding.STYLES`.
         shots: solved items in front of each, by task; the task's own number where it is not named.
-        limit: the first so many items of each task; 0 is all.
+        limit: the first so many items of each task, of its subjects in turn; 0 is all.
         dtype: what the model computes in.
         bits: 8 or 4 for kernels of so many bits, 0 for those of the dtype.
         num_samples, temperature, top_p, max_new_tokens, seed: as in `measuring.Settings`.
@@ -119,7 +119,7 @@ def from_dict(fields: Mapping[str, Any]) -> Plan:
     """
     check_keys('', fields, [field.name for field in dataclasses.fields(Plan)])
     check_keys('sandbox.', fields['sandbox'], [f.name for f in dataclasses.fields(Sandbox)])
-    values = {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
     plan = Plan(**values | {'sandbox': Sandbox(**fields['sandbox'])})
     for name, least in _LEAST.items():
         value = getattr(plan, name)

@@ -18,7 +18,7 @@ from phijax import interop, models, partitioning, report
 from phijax.data.tokenize import files
 from phijax.errors import InputError
 from phijax.evaluate import results, tasks
-from phijax.evaluate.measuring import Model, measure
+from phijax.evaluate.measuring import Model, first, measure
 from phijax.evaluate.plan import Plan
 from phijax.evaluate.samples import Samples
 from phijax.evaluate.summary import summarise
@@ -43,9 +43,9 @@ def run(plan: Plan, checkpoint: str | os.PathLike[str], workdir: str | os.PathLi
         SandboxError: a task runs what the model writes, and the system cannot contain it.
     """
     execution = _execution(plan, Path(workdir))
-    model, identity = load(plan, checkpoint)
+    model, identity = load(checkpoint, plan.dtype, plan.bits)
     into = Path(workdir)
-    with files.lock(into), _spread(model.config):
+    with files.lock(into), _spread():
         before = files.read_json(into / RESULTS)
         summaries = {}
         for task in plan.chosen():
@@ -56,13 +56,20 @@ def run(plan: Plan, checkpoint: str | os.PathLike[str], workdir: str | os.PathLi
                 'settings': dataclasses.asdict(plan),
                 'sandbox': execution.described() if execution else None,
                 'environment': report.environment() | {'device': _device()},
-                'tasks': (before or {}).get('tasks', {}) | summaries,
+                'tasks': _ordered((before or {}).get('tasks', {}) | summaries),
             }
             files.write_json(into / RESULTS, found)
         return results.write(found, plan, into)
 
 
-def load(plan: Plan, checkpoint: str | os.PathLike[str]) -> tuple[Model, dict[str, Any]]:
+def _ordered(summaries: dict[str, Any]) -> dict[str, Any]:
+    """In the order of the table, whatever was evaluated first."""
+    return {name: summaries[name] for name in tasks.TASKS if name in summaries}
+
+
+def load(
+    checkpoint: str | os.PathLike[str], dtype: str, bits: int = 0
+) -> tuple[Model, dict[str, Any]]:
     """The model on its devices, and what tells it from every other.
 
     Raises:
@@ -77,10 +84,10 @@ def load(plan: Plan, checkpoint: str | os.PathLike[str]) -> tuple[Model, dict[st
         'parameters': digest(params),
         'tokenizer': tokenizer.digest,
     }
-    config = dataclasses.replace(config, dtype=plan.dtype)
-    if plan.bits:
-        return Model(config, jax.device_put(models.quantise(config, params, plan.bits)), tokenizer), identity
-    return Model(config, _placed(config, params), tokenizer), identity
+    config = dataclasses.replace(config, dtype=dtype)
+    placed = models.quantise(config, params, bits) if bits else params
+    placed = jax.device_put(placed) if bits else _placed(config, placed)
+    return Model(config, placed, tokenizer), identity
 
 
 def digest(params: models.Params) -> str:
@@ -103,7 +110,7 @@ def _evaluate(
 ) -> dict[str, Any]:
     """The summary of a task, after the items that lack were answered."""
     shots = plan.num_shots(task)
-    items = task.items(shots)[: plan.limit or None]
+    items = first(task.items(shots), plan.limit)
     asked = {
         'task': task.name,
         'shots': shots,
@@ -169,7 +176,7 @@ def _placed(config: models.Config, params: models.Params) -> models.Params:
     return jax.device_put(params, cut)
 
 
-def _spread(config: models.Config) -> contextlib.AbstractContextManager:
+def _spread() -> contextlib.AbstractContextManager:
     """Within it the work is spread over all devices."""
     alone = len(jax.devices()) == 1
     return contextlib.nullcontext() if alone else partitioning.activations(_mesh())

@@ -9,7 +9,8 @@ import numpy as np
 
 Values = Sequence[float] | np.ndarray
 
-_CONFIDENCE = 0.95
+LEVEL = 0.05
+_CONFIDENCE = 1 - LEVEL
 _RESAMPLES = 10_000
 # Of a continued fraction; its error is then below rounding.
 _TERMS = 200

@@ -70,5 +70,6 @@ def _groups(task: Task, records: Sequence[Record]) -> dict[str, dict[str, float]
     for record in records:
         values[record['group']].append(record['values'][task.metrics[0]])
     return {
-        group: {'n': len(own), 'value': sum(own) / len(own)} for group, own in sorted(values.items())
+        group: {'n': len(own), 'value': sum(own) / len(own)}
+        for group, own in sorted(values.items())
     }

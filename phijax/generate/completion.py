@@ -69,9 +69,7 @@ def go_on(
         return stops.cut(text, stop) != text
 
     rows = generate(config, params, encoded, over=over if stop else None, **limits | options)
-    whole = [
-        text_after(tokenizer, before, ids) for before, ids in zip(encoded, rows, strict=True)
-    ]
+    whole = [text_after(tokenizer, before, ids) for before, ids in zip(encoded, rows, strict=True)]
     texts = [stops.cut(text, stop) for text in whole]
     ended = [
         len(ids) < options['max_new_tokens'] or text != all_of_it

@@ -242,13 +242,19 @@ def _attend_kept(
 
 def _attend_in_pieces(new: New, kept: list[Kept], reach: Reach, scale: float) -> Array:
     """`_attend_kept`, some queries at a time, so that few scores are there at once."""
+    length = new.query.shape[1]
+    if length <= _QUERIES_AT_ONCE:
+        return _attend_kept(new.query, kept, new.positions, reach, scale)
 
-    def piece(row: tuple[Array, Array]) -> Array:
-        query, positions = row
-        return _attend_kept(query[:, None], kept, positions[:, None], reach, scale)[:, 0]
+    def cut(x: Array) -> Array:
+        padded = jnp.pad(x, [(0, 0), (0, -length % _QUERIES_AT_ONCE)] + [(0, 0)] * (x.ndim - 2))
+        return padded.reshape(len(x), -1, _QUERIES_AT_ONCE, *x.shape[2:]).swapaxes(0, 1)
 
-    rows = (jnp.moveaxis(new.query, 1, 0), jnp.moveaxis(new.positions, 1, 0))
-    return jnp.moveaxis(jax.lax.map(piece, rows, batch_size=_QUERIES_AT_ONCE), 0, 1)
+    def piece(part: tuple[Array, Array]) -> Array:
+        return _attend_kept(part[0], kept, part[1], reach, scale)
+
+    pieces = jax.lax.map(piece, (cut(new.query), cut(new.positions)))
+    return pieces.swapaxes(0, 1).reshape(len(new.query), -1, *new.query.shape[2:])[:, :length]
 
 
 def _sees(

@@ -9,7 +9,7 @@ from phijax.sandbox.client import SandboxError
 from phijax.sandbox.isolation import Isolation, Level, probe, require
 from phijax.sandbox.layers import Limits
 from phijax.sandbox.pool import run_many
-from phijax.sandbox.program import Failure, Program, open
+from phijax.sandbox.program import Failure, Program, open  # noqa: A004
 from phijax.sandbox.verdicts import REASONS, Job, Verdict, run_tests, wanted_names
 
 __all__ = [

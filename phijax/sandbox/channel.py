@@ -39,7 +39,7 @@ class Unsendable(TypeError):
 
 
 class Raised(Exception):
-    """The program raised what is no `Exception` of Python's own, such as `SystemExit`."""
+    """The program raised what is no `Exception`, such as `SystemExit`."""
 
 
 class Channel:
@@ -185,6 +185,7 @@ class Proxy:
         object.__setattr__(self, '_kind', kind)
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        """What the object returns."""
         return self._channel.call(self, arguments, keywords)
 
     def __getattr__(self, name: str) -> Any:
@@ -213,14 +214,16 @@ def _handle_of(value: Any) -> int:
 
 
 def _raised(base: str, name: str, message: str) -> Exception:
-    """An exception of Python's own, or of that name and derived from it, for the program's."""
+    """An exception for one of the program's: of Python's own kind, or derived from it.
+
+    A test that expects a `ValueError` catches it; `SystemExit` and the like do not end the tests.
+    """
     kind = getattr(builtins, base, None)
-    if isinstance(kind, type) and issubclass(kind, Exception):
-        with contextlib.suppress(TypeError, ValueError):
-            if name != base:
-                kind = type(name, (kind,), {'__module__': 'builtins'})
-            return kind(message)
-    return Raised(f'{name}: {message}' if message else name)
+    if not isinstance(kind, type) or not issubclass(kind, Exception):
+        kind = Raised
+    with contextlib.suppress(TypeError, ValueError):
+        return type(name, (kind,), {'__module__': 'builtins'})(message)
+    return Raised(f'{name}: {message}')
 
 
 def _copy_back(old: Any, new: Any) -> Any:
@@ -237,7 +240,7 @@ def _copy_back(old: Any, new: Any) -> Any:
         old.clear()
         old.update(new)
     elif isinstance(old, tuple):
-        return tuple([*map(_copy_back, old, new), *new[len(old) :]])
+        return (*map(_copy_back, old, new), *new[len(old) :])
     else:
         return new
     return old

@@ -105,6 +105,7 @@ class Server:
         self.owner = os.getpid()
         self._lock = threading.Lock()
         self._control, theirs = socket.socketpair()
+        self._control.settimeout(GRACE_SECONDS)
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         flags = ['-s', '-P', '-S', '-B', '-c', _BOOT]
         arguments = [str(PACKAGE.parent), str(PACKAGE), str(theirs.fileno())]
@@ -135,6 +136,7 @@ class Server:
                 if self._control.recv(1):
                     return
         except OSError as error:
+            self._process.kill()
             raise SandboxError(f'sandbox: the server has ended: {error}') from None
         raise SandboxError('sandbox: the server has ended')
 
@@ -160,6 +162,8 @@ def start(role: str, limits: Limits, layers: Sequence[str], descriptors: Sequenc
     Raises:
         SandboxError: the server has ended.
     """
+    if not hasattr(os, 'fork'):
+        raise SandboxError('sandbox: this system has no fork, so nothing can be run')
     ours, theirs = socket.socketpair()
     message = {'role': role, 'limits': dataclasses.asdict(limits), 'layers': list(layers)}
     try:

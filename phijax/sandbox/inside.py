@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from phijax.sandbox import values
-from phijax.sandbox.channel import Broken, Channel, Gone, Large, Missing, Stalled
+from phijax.sandbox.channel import Broken, Channel, Large, Missing, Stalled
 
 MAX_TEXT = 500
 SEED = 0
@@ -223,4 +223,3 @@ def _fork() -> None:
     if child == 0:
         os._exit(0)
     os.waitpid(child, 0)
-

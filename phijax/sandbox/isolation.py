@@ -16,8 +16,8 @@ UNDERSTOOD = 'I_UNDERSTAND'
 class Level(enum.IntEnum):
     """How well a program is shut in.
 
-    `STRONG`: files by Landlock, system calls by a filter. `MEDIUM`: one of these two. `WEAK`: limits
-    of memory and time at most.
+    `STRONG`: files by Landlock, system calls by a filter. `MEDIUM`: one of these two. `WEAK`:
+    limits of memory and time at most.
     """
 
     WEAK = 1

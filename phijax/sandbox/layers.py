@@ -8,11 +8,13 @@ import contextlib
 import ctypes
 import dataclasses
 import errno
+import functools
 import os
 import pathlib
 import struct
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 try:
     import resource
@@ -47,15 +49,20 @@ class Limits:
         cpu_seconds: of all its threads together, rounded up to whole seconds.
         wall_seconds: for one answer; `None` means four times `cpu_seconds`.
         memory_megabytes: address space.
-        file_megabytes: of all files that it writes, and of one.
+        file_megabytes: of all files that it writes, into a folder of its own; with 0 it has none.
         output_kilobytes: how much is kept of what it prints.
     """
 
     cpu_seconds: float = 5.0
     wall_seconds: float | None = None
     memory_megabytes: int = 512
-    file_megabytes: int = 16
+    file_megabytes: int = 0
     output_kilobytes: int = 64
+
+    @classmethod
+    def for_solution(cls, cpu_seconds: float, **others: Any) -> 'Limits':
+        """Limits where a known solution takes that long: ten times as much, and at least 5 s."""
+        return cls(cpu_seconds=max(5.0, 10 * cpu_seconds), **others)
 
     @property
     def patience_seconds(self) -> float:
@@ -72,12 +79,11 @@ class Root:
 
 
 def enter(
-    limits: Limits, roots: Sequence[Root], keep: Sequence[int], folder: str | None
+    limits: Limits, keep: Sequence[int], folder: str | None
 ) -> tuple[dict[str, str], dict[str, str]]:
     """The layers that now hold, each with a word on it, and those that do not, with the reason.
 
     Args:
-        roots: what of the machine may be read; folders of Python itself.
         keep: the only files that stay open, besides the standard three.
         folder: where files may be written, or None.
     """
@@ -85,7 +91,7 @@ def enter(
     missing: dict[str, str] = {}
     layers = {
         'no_new_privileges': _forgo_privileges,
-        'landlock': lambda: _restrict_files(roots, folder),
+        'landlock': lambda: _restrict_files(folder),
         'capabilities': _drop_capabilities,
         'limits': lambda: _limit(limits, keep),
         'seccomp': _filter_calls,
@@ -98,14 +104,22 @@ def enter(
     return holds, missing
 
 
-def readable() -> Iterator[Root]:
+def prepare() -> None:
+    """Does once what each process that is forked from this one would do again."""
+    with contextlib.suppress(OSError, AttributeError):
+        _ruleset(None)
+    machine = seccomp.architecture()
+    if machine:
+        seccomp.numbers(machine)
+
+
+@functools.cache
+def _readable() -> tuple[Root, ...]:
     """What of this machine Python needs in order to import its standard library.
 
     Everything in the folder of the standard library but installed packages; shared libraries; time
     zones. Of folders of libraries only files whose names are known can be read, not the listing.
     """
-    if not hasattr(os, 'O_PATH'):
-        return
     library = pathlib.Path(os.__file__).parent
     reads = _READ_FILE | _READ_DIRECTORY
     entries = [path for path in library.iterdir() if path.name not in PACKAGES]
@@ -118,9 +132,11 @@ def readable() -> Iterator[Root]:
         (pathlib.Path('/usr/share/zoneinfo'), reads),
         (pathlib.Path('/dev/null'), _READ_FILE | _WRITE_FILE),
     ]
-    for path, rights in wanted:
-        with contextlib.suppress(FileNotFoundError):
-            yield Root(os.open(path, os.O_PATH | os.O_CLOEXEC), rights)
+    return tuple(
+        Root(os.open(path, os.O_PATH | os.O_CLOEXEC), rights)
+        for path, rights in wanted
+        if path.exists()
+    )
 
 
 PACKAGES = ('site-packages', 'dist-packages')
@@ -148,8 +164,16 @@ def _forgo_privileges() -> str:
     return 'set'
 
 
-def _restrict_files(roots: Sequence[Root], folder: str | None) -> str:
+def _restrict_files(folder: str | None) -> str:
     """Landlock: no file but what is listed, no TCP, no signals or abstract sockets to outside."""
+    version, ruleset = _ruleset(folder)
+    _call('syscall', _RESTRICT_SELF, ruleset, 0)
+    return f'version {version}'
+
+
+@functools.cache
+def _ruleset(folder: str | None) -> tuple[int, int]:
+    """Landlock's version, and the descriptor of a set of rules."""
     version = _call('syscall', _CREATE_RULESET, None, 0, 1)
     rights = (1 << _FILE_RIGHTS[min(version, max(_FILE_RIGHTS))]) - 1
     words = [rights]
@@ -160,16 +184,13 @@ def _restrict_files(roots: Sequence[Root], folder: str | None) -> str:
     attributes = struct.pack(f'={len(words)}Q', *words)
     ruleset = _call('syscall', _CREATE_RULESET, attributes, len(attributes), 0)
     writable = [] if folder is None else [Root(os.open(folder, os.O_PATH), _WORK)]
-    for root in [*roots, *writable]:
+    for root in [*_readable(), *writable]:
         rule = struct.pack('=Qi', root.rights & rights, root.descriptor)
         _call('syscall', _ADD_RULE, ruleset, 1, rule, 0)
-    _call('syscall', _RESTRICT_SELF, ruleset, 0)
-    return f'version {version}'
+    return version, ruleset
 
 
-_WORK = (
-    _READ_FILE | _WRITE_FILE | _READ_DIRECTORY | _REMOVE_FILE | _MAKE_FILE | _RENAME | _TRUNCATE
-)
+_WORK = _READ_FILE | _WRITE_FILE | _READ_DIRECTORY | _REMOVE_FILE | _MAKE_FILE | _RENAME | _TRUNCATE
 
 
 def _drop_capabilities() -> str:
@@ -195,10 +216,10 @@ def _limit(limits: Limits, keep: Sequence[int]) -> str:
         resource.RLIMIT_NOFILE: (OPEN_FILES, OPEN_FILES),
         resource.RLIMIT_CORE: (0, 0),
     }
-    for name, (soft, hard) in wanted.items():
+    for name, pair in wanted.items():
         _, highest = resource.getrlimit(name)
-        if highest != resource.RLIM_INFINITY:
-            soft, hard = min(soft, highest), min(hard, highest)
+        unlimited = highest == resource.RLIM_INFINITY
+        soft, hard = (wish if unlimited else min(wish, highest) for wish in pair)
         resource.setrlimit(name, (soft, hard))
     return f'{limits.memory_megabytes} MB, {seconds} s'
 
@@ -221,6 +242,8 @@ def _call(function: str, *arguments: int | bytes | None) -> int:
     Raises:
         OSError: it failed.
     """
+    if sys.platform != 'linux':
+        raise OSError(errno.ENOSYS, 'this is not Linux')
     typed = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
     result = getattr(_libc(), function)(*typed)
     if result == -1:
@@ -229,6 +252,7 @@ def _call(function: str, *arguments: int | bytes | None) -> int:
     return int(result)
 
 
+@functools.cache
 def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 

@@ -1,8 +1,8 @@
 """One untrusted program, loaded once and called as often as wanted."""
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-import contextlib
 from typing import Any
 
 from phijax.sandbox import client
@@ -77,7 +77,7 @@ class Program:
         except Exception as error:  # noqa: BLE001 - stands for whatever the program raised
             name = type(error).__name__
             reason = {'SyntaxError': 'syntax', 'MemoryError': 'memory'}.get(name, 'error')
-            raise Failure(reason, f'{name}: {error}') from None
+            raise Failure(reason, f'{name}: {error}' if str(error) else name) from None
 
 
 _REASONS: dict[type[BaseException], str] = {
@@ -88,9 +88,12 @@ _REASONS: dict[type[BaseException], str] = {
 }
 
 
+_DEFAULT = Limits()
+
+
 @contextlib.contextmanager
 def open(  # noqa: A001
-    code: str, limits: Limits = Limits(), isolation: Isolation | None = None
+    code: str, limits: Limits = _DEFAULT, isolation: Isolation | None = None
 ) -> Iterator[Program]:
     """A program, loaded into a shut-in process that ends with the block.
 

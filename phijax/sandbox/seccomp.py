@@ -1,14 +1,15 @@
 """A filter of system calls as a BPF program: what Python needs is allowed, all else is refused.
 
-An allow-list, so that a system call of a later kernel is refused too. Refused calls answer EPERM, or
-ENOSYS where the C library then takes an older way. Calls of a foreign architecture or of the x32 ABI
-kill the process: the numbers below would mean other calls there.
+An allow-list, so that a system call of a later kernel is refused too. Refused calls answer EPERM,
+or ENOSYS where the C library then takes an older way. Calls of a foreign architecture or of the x32
+ABI kill the process: the numbers below would mean other calls there.
 
 Source: seccomp(2), linux/filter.h, linux/audit.h; numbers from asm/unistd_64.h (x86_64) and
 asm-generic/unistd.h (aarch64).
 """
 
 import errno
+import functools
 import platform
 import struct
 from collections.abc import Sequence
@@ -66,6 +67,7 @@ def architecture() -> str | None:
     return machine if machine in ARCHITECTURES and struct.calcsize('P') == 8 else None
 
 
+@functools.cache
 def numbers(machine: str) -> dict[str, int]:
     """The system calls that the filter knows, by name."""
     column = 1 + list(ARCHITECTURES).index(machine)

@@ -6,6 +6,7 @@ whose leash is let go, because whoever asked is done or dead, kills.
 """
 
 import contextlib
+import functools
 import gc
 import json
 import os
@@ -19,7 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from phijax.sandbox import inside, layers
-from phijax.sandbox.layers import MEGABYTE, Limits, Root
+from phijax.sandbox.layers import MEGABYTE, Limits
 
 # What programs import most is imported once, here.
 PRELOADED = (
@@ -36,7 +37,7 @@ def main(control: int) -> None:
     """Forks what the messages of a socket ask for, until its other end is closed."""
     for name in PRELOADED.split():
         __import__(name)
-    roots = list(layers.readable())
+    layers.prepare()
     gc.collect()
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -47,7 +48,7 @@ def main(control: int) -> None:
                 return
             if os.fork() == 0:
                 asked.close()
-                _finally_exit(lambda: _guard(json.loads(message), roots, descriptors))
+                _finally_exit(functools.partial(_guard, json.loads(message), descriptors))
             for descriptor in descriptors:
                 os.close(descriptor)
             asked.sendall(b'.')
@@ -57,13 +58,13 @@ def _finally_exit(act: Callable[[], Any]) -> NoReturn:
     """Ends a forked process after its act: nothing of the one it was forked from goes on."""
     try:
         act()
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - nothing may come back from here
         sys.excepthook(*sys.exc_info())
         os._exit(1)
     os._exit(0)
 
 
-def _guard(order: dict[str, Any], roots: Sequence[Root], descriptors: list[int]) -> None:
+def _guard(order: dict[str, Any], descriptors: list[int]) -> None:
     """Runs one process from its start to its report, which it writes to the leash."""
     leash, *given = descriptors
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -72,12 +73,12 @@ def _guard(order: dict[str, Any], roots: Sequence[Root], descriptors: list[int])
     signal.set_wakeup_fd(woken.fileno())
     layers.adopt_orphans()
     limits = Limits(**order['limits'])
-    folder = tempfile.mkdtemp(prefix='phijax-sandbox-')
+    folder = tempfile.mkdtemp(prefix='phijax-sandbox-') if limits.file_megabytes else None
     reads, writes = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reads)
-        _finally_exit(lambda: _start(order, limits, roots, given, folder, writes))
+        _finally_exit(lambda: _start(order, limits, given, folder, writes))
     for descriptor in [writes, *given]:
         os.close(descriptor)
     try:
@@ -86,7 +87,8 @@ def _guard(order: dict[str, Any], roots: Sequence[Root], descriptors: list[int])
         report['excess'] = _watch(child, [leash, wake.fileno()], folder, limits)
         report |= _end(child)
     finally:
-        shutil.rmtree(folder)
+        if folder:
+            shutil.rmtree(folder)
     with socket.socket(fileno=leash) as answer, contextlib.suppress(BrokenPipeError):
         answer.sendall(json.dumps(report).encode())
 
@@ -94,9 +96,8 @@ def _guard(order: dict[str, Any], roots: Sequence[Root], descriptors: list[int])
 def _start(
     order: dict[str, Any],
     limits: Limits,
-    roots: Sequence[Root],
     given: list[int],
-    folder: str,
+    folder: str | None,
     report: int,
 ) -> None:
     """Shuts the process in, says so, and does what it is for.
@@ -110,7 +111,7 @@ def _start(
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     _stand_apart(folder)
-    holds, missing = layers.enter(limits, roots, [*given, report], folder)
+    holds, missing = layers.enter(limits, [*given, report], folder)
     lacking = sorted(set(order['layers']) - set(holds))
     probed = inside.attempt() if order['role'] == 'probe' else {}
     content = {'holds': holds, 'missing': missing, 'lacking': lacking, 'refused': probed}
@@ -119,30 +120,33 @@ def _start(
     if lacking or probed:
         return
     if order['role'] == 'program':
-        inside.serve(*given, limits.output_kilobytes)
+        requests, answers = given
+        inside.serve(requests, answers, limits.output_kilobytes)
     else:
-        inside.judge(*given, limits.patience_seconds)
+        request, verdict, output, answers = given
+        inside.judge(request, verdict, output, answers, limits.patience_seconds)
 
 
-def _stand_apart(folder: str) -> None:
+def _stand_apart(folder: str | None) -> None:
     """Leaves the standard files, the folder and the modules that the process was forked with."""
     null = os.open(os.devnull, os.O_RDWR)
     for standard in range(3):
         os.dup2(null, standard)
-    os.chdir(folder)
-    os.environ['HOME'] = os.environ['TMPDIR'] = tempfile.tempdir = folder
+    if folder:
+        os.chdir(folder)
+        os.environ['HOME'] = os.environ['TMPDIR'] = tempfile.tempdir = folder
     for name in [name for name in sys.modules if name.partition('.')[0] == 'phijax']:
         del sys.modules[name]
     sys.argv = ['program']
 
 
-def _watch(child: int, ends: Sequence[int], folder: str, limits: Limits) -> str:
+def _watch(child: int, ends: Sequence[int], folder: str | None, limits: Limits) -> str:
     """Waits until a process has ended or is to be ended; says what it had too much of."""
     poll = select.poll()
     for descriptor in ends:
         poll.register(descriptor, select.POLLIN)
-    while not poll.poll(1000 * TICK_SECONDS):
-        if _written_bytes(child, folder) > limits.file_megabytes * MEGABYTE:
+    while not poll.poll(1000 * TICK_SECONDS if folder else None):
+        if folder and _written_bytes(child, folder) > limits.file_megabytes * MEGABYTE:
             return 'files'
     return ''
 

@@ -1,4 +1,4 @@
-"""Trusted tests on untrusted programs: the verdict is spoken in another process than the program's."""
+"""Trusted tests on untrusted programs: the verdict is spoken outside the program's process."""
 
 import ast
 import builtins
@@ -53,7 +53,7 @@ class Job:
     tests: str
     names: tuple[str, ...]
     setup: str = ''
-    limits: Limits = Limits()
+    limits: Limits = dataclasses.field(default_factory=Limits)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -177,5 +177,3 @@ def _ruled(ruling: bytes) -> tuple[str, str]:
     if reason not in REASONS and reason != 'gone':
         raise SandboxError(f'sandbox: the oracle wrote {ruling!r}')
     return reason, detail
-
-

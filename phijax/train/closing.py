@@ -10,6 +10,7 @@ import numpy as np
 
 from phijax import checkpoint, generate, report
 from phijax.data import chat, packing, tokenizer
+from phijax.train.metrics import terminal
 from phijax.train.recipe import to_dict
 from phijax.train.run import Run
 
@@ -82,10 +83,25 @@ def _report(run: Run, workdir: pathlib.Path) -> None:
         metrics_path=metrics_path,
         evaluations=evaluations,
         samples=samples,
-        tables={},
+        tables={'Benchmarks': _benchmarks(run)},
         next_commands=next_commands(workdir),
         environment=report.environment() | {'device': f'{jax.device_count()} x {device}'},
     )
+
+
+def _benchmarks(run: Run) -> list[dict[str, str]]:
+    """The scores of the last step, in percent, with their intervals."""
+    values = run.evaluate()
+    return [
+        {
+            'task': name,
+            'score': f'{100 * value:.1f}',
+            '95 %': ' to '.join(
+                f'{100 * values[f"benchmark/{name}_{end}"]:.1f}' for end in ('low', 'high')
+            ),
+        }
+        for name, value in terminal.benchmarks(values).items()
+    ]
 
 
 def _samples(run: Run, workdir: pathlib.Path) -> list[dict[str, str]]:

@@ -1,5 +1,6 @@
 """Held-out loss of each source while a run goes on."""
 
+import dataclasses
 import math
 import pathlib
 from collections.abc import Callable, Iterator
@@ -8,7 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from phijax.data import conversations, mixture, packing
+from phijax import evaluate, models, partitioning
+from phijax.data import conversations, mixture, packing, tokenizer
 from phijax.train import losses
 from phijax.train.losses import Batch
 from phijax.train.recipe import Recipe
@@ -53,6 +55,39 @@ def heldout(
         totals += (num_bytes, *sums)
         values |= _means(recipe, num_bytes, *sums, suffix=f'/{source}')
     return _means(recipe, *totals) | values if totals[2] else {}
+
+
+def benchmarks(
+    recipe: Recipe,
+    directory: pathlib.Path,
+    params: models.Params,
+    mesh: jax.sharding.Mesh,
+    check: Callable[[], None],
+) -> dict[str, float]:
+    """What the recipe's benchmarks come to: `benchmark/TASK`, and the same with `_low`, `_high`.
+
+    The last two are the ends of the 95 % interval over the items.
+
+    Args:
+        check: called between items; it may raise to end the evaluation.
+    """
+    config = dataclasses.replace(recipe.model, attention='blocked')
+    model = evaluate.Model(config, params, tokenizer.load(directory / 'tokenizer'))
+    settings = evaluate.Settings(style=recipe.benchmarks.style, seed=recipe.seed)
+    values = {}
+    with partitioning.activations(mesh):
+        for task in recipe.benchmarks.chosen():
+            items = evaluate.first(task.items(task.shots), recipe.benchmarks.limit)
+            records = []
+            for record in evaluate.measure(model, task, items, settings):
+                check()
+                records.append(record)
+            summary = evaluate.summarise(task, records)
+            figure = summary['metrics'][summary['primary']]
+            name = f'benchmark/{task.name}'
+            values[name] = figure['value']
+            values |= {f'{name}_{end}': figure[end] for end in ('low', 'high')}
+    return values
 
 
 def _num_bytes(recipe: Recipe, split: dict[str, Any], count: float) -> float:

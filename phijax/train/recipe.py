@@ -8,6 +8,7 @@ from typing import Any
 from phijax import models
 from phijax.errors import InputError, check_keys
 from phijax.models.configs import FAMILIES
+from phijax.train.benchmarks import NONE, Benchmarks
 from phijax.train.objective import PRETRAINING, Objective
 
 SCHEDULES = ('linear', 'constant', 'cosine', 'wsd')
@@ -128,6 +129,7 @@ class Recipe:
         prompts: texts that the trained model completes for the report, or answers where it learned
             from conversations.
         objective: a config without it is one of pretraining.
+        benchmarks: a config without it has none.
     """
 
     name: str
@@ -147,6 +149,7 @@ class Recipe:
     mesh: Mesh
     checkpoints: Checkpoints
     objective: Objective
+    benchmarks: Benchmarks
 
     @property
     def rows_per_step(self) -> int:
@@ -191,7 +194,11 @@ _GROUPS = {
     'mesh': Mesh,
     'checkpoints': Checkpoints,
     'objective': Objective,
+    'benchmarks': Benchmarks,
 }
+
+# What a config means that has not these groups.
+_USUAL: dict[str, Any] = {'objective': PRETRAINING, 'benchmarks': NONE}
 
 
 def from_dict(fields: Mapping[str, Any]) -> Recipe:
@@ -202,7 +209,7 @@ def from_dict(fields: Mapping[str, Any]) -> Recipe:
             the message names the key, the value met and the values allowed.
     """
     _check_group('the config', fields)
-    plain = {'objective': dataclasses.asdict(PRETRAINING), **fields}
+    plain = {name: dataclasses.asdict(usual) for name, usual in _USUAL.items()} | dict(fields)
     if 'model' in plain:
         plain['model'] = _build_model(plain['model'])
     for name, group in _GROUPS.items():
@@ -214,11 +221,9 @@ def from_dict(fields: Mapping[str, Any]) -> Recipe:
 
 
 def to_dict(recipe: Recipe) -> dict[str, Any]:
-    """Every field as plain values, ready for JSON, without the objective where it is the usual."""
-    fields = dataclasses.asdict(recipe)
-    if recipe.objective == PRETRAINING:
-        del fields['objective']
-    return fields
+    """Every field as plain values, ready for JSON, without the groups that are as usual."""
+    usual = [name for name, value in _USUAL.items() if getattr(recipe, name) == value]
+    return {name: value for name, value in dataclasses.asdict(recipe).items() if name not in usual}
 
 
 def _build_model(fields: Mapping[str, Any]) -> models.Config:
@@ -339,6 +344,7 @@ def _validate(recipe: Recipe) -> None:
     if any(not weight > 0 for weight in data.weights.values()):
         raise InputError(f'data.weights must be positive, got {dict(data.weights)}')
     recipe.objective.check()
+    recipe.benchmarks.check(recipe.evaluate_every)
     _validate_selection(recipe)
 
 

@@ -92,6 +92,14 @@ class Run:
                 self._rows_at_once,
                 self._raise_if_stopped,
             )
+            if self.recipe.benchmarks.are_due(self.step, self.recipe.num_steps):
+                values |= evaluation.benchmarks(
+                    self.recipe,
+                    self.directory,
+                    self.state.params,
+                    self.program.layout.mesh,
+                    self._raise_if_stopped,
+                )
         self._heldout = (self.step, values)
         if values:
             self.writer.evaluate(self.step, values, seconds=time.perf_counter() - began)

@@ -16,7 +16,7 @@ import numpy as np
 
 from phijax.evaluate import statistics
 from phijax.evaluate.overfitting.tokens import TokenScores
-from phijax.evaluate.statistics import Estimate
+from phijax.evaluate.statistics import Estimate, Values
 
 # Source: arXiv:2310.16789, sec. 4.2, and arXiv:2404.02936: 20 % of the tokens.
 SHARE = 0.2
@@ -40,7 +40,7 @@ class Detector(NamedTuple):
 def detectors(
     members: Sequence[str],
     others: Sequence[str],
-    scores: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    scores: Mapping[str, tuple[Values, Values]],
 ) -> dict[str, Detector]:
     """The AUROC of each score, then of the blind baselines.
 

@@ -1,49 +1,54 @@
-"""A report on overfitting as frozen values, checked before a model is opened."""
+"""What is looked for, as frozen values that are checked before a model is opened."""
 
 import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from phijax.errors import InputError, check_keys
-
-SETS = ('gsm8k', 'humaneval')
+from phijax.evaluate.overfitting.sets import SETS
+from phijax.evaluate.plan import DTYPES
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is measured.
+    """One examination of a model.
 
     Attributes:
-        sets: names of published test sets.
+        sets: test sets that are published, of `sets.SETS`.
         limit: the first so many items of each; 0 is all.
-        tokens: a directory of the token shards that the run was trained on; empty is `data` in the
-            checkpoint's workdir, and no n-grams where there is none.
-        canaries: a `canaries.json`; empty where none were planted.
-        answers: by set, files of JSON lines with `id` and `correct`, or the samples of
-            `phijax.evaluate`; empty where there are none.
-        twin_answers: the same of the twins, by the ids of the items.
-        shards, permutations: of the order test.
-        references: that each canary is compared with.
-        seed: of the twins and of whatever is drawn.
-        rows_at_once: rows that the device works on at once.
+        answered: items that the model answers, and their twins, for the gap in accuracy; 0 is none.
+        max_new_tokens: most tokens of an answer; 0 is what the task says.
+        shards, permutations: of the order test: stretches of the set, and shuffles of each.
+        tokens: directory of the run's own training tokens; empty means `data` in the workdir that
+            is examined, if it is there.
+        canaries: `canaries.json` of what was planted in the training text; empty for none.
+        references: random strings that a canary is compared with.
+        evaluation: workdir of an evaluation, whose answers say which items are right; empty for
+            none. With the tokens they give the gain that is due to items seen in training.
+        dtype: what the model computes in.
+        seed: of twins, shuffles and references.
+        rows_at_once: texts that the device works on at once.
     """
 
     sets: tuple[str, ...]
     limit: int
-    tokens: str
-    canaries: str
-    answers: Mapping[str, str]
-    twin_answers: Mapping[str, str]
+    answered: int
+    max_new_tokens: int
     shards: int
     permutations: int
+    tokens: str
+    canaries: str
     references: int
+    evaluation: str
+    dtype: str
     seed: int
     rows_at_once: int
 
 
 _LEAST = {
     'limit': 0,
+    'answered': 0,
+    'max_new_tokens': 0,
     'shards': 2,
     'permutations': 1,
     'references': 1,
@@ -53,29 +58,27 @@ _LEAST = {
 
 
 def from_dict(fields: Mapping[str, Any]) -> Plan:
-    """The report that a config describes, checked.
+    """The examination that a config describes, checked.
 
     Raises:
-        InputError: an unknown or missing key, or a value that is not allowed; the message names
-            the value met and those allowed.
+        InputError: an unknown or missing key, or a value that is not allowed.
     """
     check_keys('', fields, [field.name for field in dataclasses.fields(Plan)])
-    plan = Plan(**{**fields, 'sets': tuple(fields['sets'])})
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+    plan = Plan(**values)
     for name, least in _LEAST.items():
         value = getattr(plan, name)
-        if not isinstance(value, int) or value < least:
+        if not isinstance(value, int) or not value >= least:
             raise InputError(f'{name} must be a whole number of at least {least}, got {value!r}')
-    for name in (*plan.sets, *plan.answers, *plan.twin_answers):
+    for name in plan.sets:
         if name not in SETS:
-            raise InputError(f'there is no set {name!r}; there are {", ".join(SETS)}')
+            raise InputError(f'sets must be of {", ".join(SETS)}, got {name!r}')
     if not plan.sets:
         raise InputError(f'sets is empty; there are {", ".join(SETS)}')
+    if plan.dtype not in DTYPES:
+        raise InputError(f'dtype must be one of {", ".join(DTYPES)}, got {plan.dtype!r}')
     if 0 < plan.limit < 2 * plan.shards:
         raise InputError(
-            f'limit is {plan.limit}: {plan.shards} shards need {2 * plan.shards} items or more'
+            f'limit must be 0 or at least twice the shards ({2 * plan.shards}), got {plan.limit}'
         )
-    paths = [*plan.answers.values(), *plan.twin_answers.values(), plan.canaries, plan.tokens]
-    for path in paths:
-        if path and not Path(path).exists():
-            raise InputError(f'there is no {path}')
     return plan

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from phijax.errors import InputError
-from phijax.evaluate.tasks import choices, mmlu
+from phijax.evaluate.tasks import choices, mathematics, mmlu, programs, squad
 from phijax.evaluate.tasks.execution import Execution
 from phijax.evaluate.tasks.items import Choice, Grade, Problem, Task, Writing
 
@@ -41,6 +41,12 @@ TASKS = {
         choices.HELLASWAG,
         mmlu.MMLU,
         choices.OPENBOOKQA,
+        squad.SQUAD,
+        mathematics.GSM8K,
+        mathematics.GSM8K_PROGRAM,
+        programs.HUMANEVAL,
+        programs.MBPP,
+        programs.MBPP_DOCSTRING,
     )
 }
 
@@ -96,7 +102,7 @@ def digest(asked: Task, num_shots: int, style: str) -> str:
     return _hash([stops, *(_words(item, style) for item in asked.items(num_shots))])
 
 
-def data_digest(items: Sequence[Choice] | Sequence[Problem]) -> str:
+def data_digest(items: Sequence[Choice | Problem]) -> str:
     """A hash of which items these are and what is right, whatever the words around them."""
     return _hash(
         (item.id, item.gold if isinstance(item, Choice) else item.reference) for item in items

@@ -2,9 +2,23 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from phijax import sandbox
+
+
+class Oracle(NamedTuple):
+    """What decides on a program.
+
+    Attributes:
+        tests: trusted text; the program passes when it runs to its end.
+        names: what the tests call of the program.
+        setup: trusted text that runs before the tests.
+    """
+
+    tests: str
+    names: tuple[str, ...]
+    setup: str = ''
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,21 +56,15 @@ class Execution:
         isolation = sandbox.require(unsafe=self.unsafe).as_json()
         return {'isolation': isolation, 'limits': dataclasses.asdict(self._limits())}
 
-    def judge(
-        self, programs: Sequence[str], tests: Sequence[str], names: Sequence[tuple[str, ...]]
-    ) -> list[sandbox.Verdict]:
+    def judge(self, programs: Sequence[tuple[str, Oracle]]) -> list[sandbox.Verdict]:
         """The verdict on each program.
-
-        Args:
-            tests: trusted; a program passes when its tests run to their end.
-            names: what each one's tests call of its program.
 
         Raises:
             SandboxError: as `check`, or the sandbox failed.
         """
         jobs = [
-            sandbox.Job(code=program, tests=test, names=wanted, limits=self._limits())
-            for program, test, wanted in zip(programs, tests, names, strict=True)
+            sandbox.Job(code=program, limits=self._limits(), **oracle._asdict())
+            for program, oracle in programs
         ]
         verdicts = sandbox.run_many(
             jobs,

@@ -30,8 +30,18 @@ def documents(folder: str) -> list[dict[str, Any]]:
     return list(found.values())
 
 
+def blocks(folder: str) -> list[str]:
+    """The paragraphs before each item of a folder: they are the same for all.
+
+    Raises:
+        AssetError: the asset cannot be had.
+    """
+    request = next(_requests(folder))
+    return list(request['request']['context'].split('\n\n')[:-1])
+
+
 def solved(folder: str, form: re.Pattern[str]) -> list[dict[str, str]]:
-    """The parts of the solved items of a folder, which stand before each item, a blank line between.
+    """The parts of the solved items before each item of a folder.
 
     Args:
         form: what a solved item is like; its groups are the parts.
@@ -40,9 +50,7 @@ def solved(folder: str, form: re.Pattern[str]) -> list[dict[str, str]]:
         AssetError: the asset cannot be had.
         InputError: a solved item is not like that.
     """
-    request = next(_requests(folder))
-    *blocks, _ = request['request']['context'].split('\n\n')
-    return [parts(folder, block, form) for block in blocks]
+    return [parts(folder, block, form) for block in blocks(folder)]
 
 
 def parts(folder: str, text: str, form: re.Pattern[str]) -> dict[str, str]:

@@ -181,7 +181,19 @@ def evaluation_line(
         if name.startswith('bits_per_byte/')
     ]
     line += f' ({", ".join(sources)})' if len(sources) > 1 else ''
+    for name, value in benchmarks(values).items():
+        line += f'  {name} {100 * value:.1f} %'
     return line + f'  {_best(best)}' + (f'  {span(seconds)}' if seconds is not None else '')
+
+
+def benchmarks(values: Mapping[str, float]) -> dict[str, float]:
+    """The score of each benchmark of an evaluation, from 0 to 1."""
+    pairs = ((name.removeprefix('benchmark/'), value) for name, value in values.items())
+    return {
+        name: value
+        for name, value in pairs
+        if f'benchmark/{name}' in values and f'benchmark/{name}_low' in values
+    }
 
 
 def checkpoint_line(step: int, num_steps: int, timing: Mapping[str, Any], detail: str) -> str:
