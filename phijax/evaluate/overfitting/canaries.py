@@ -110,11 +110,6 @@ def plant(canaries: Sequence[Canary], directory: str | os.PathLike[str]) -> Path
     return directory / DOCUMENTS
 
 
-def write(directory: str | os.PathLike[str], seed: int) -> Path:
-    """Draws canaries and plants them; returns the path of the documents."""
-    return plant(draw(seed), directory)
-
-
 def planted(path: str | os.PathLike[str]) -> list[Canary]:
     """The canaries that `plant` wrote into a `canaries.json`.
 
