@@ -177,13 +177,11 @@ def _scored(
         if room not in begun:
             begun[room] = _begin(config, params, prefix, long, room)
         stems = [group.stem[len(prefix) :] for group in groups]
-        cache, owners = begun[room], [0] * len(groups)
-        if any(stems):
-            cache = _extend(config, params, cache, *_padded(stems))
-            owners = list(range(len(groups)))
+        empty = not any(stems)
+        cache = begun[room] if empty else _extend(config, params, begun[room], *_padded(stems))
         tails = [
-            _Tail(owner, row, row.tokens[len(group.stem) :])
-            for owner, group in zip(owners, groups, strict=True)
+            _Tail(0 if empty else owner, row, row.tokens[len(group.stem) :])
+            for owner, group in enumerate(groups)
             for row in group.rows
         ]
         yield from _finished(config, params, cache, tails, at_once, room)

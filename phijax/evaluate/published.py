@@ -38,6 +38,7 @@ class _Paper(NamedTuple):
     shots: Mapping[str, int]
     writes: tuple[str, ...]
     words: str
+    usual_shots: int | None = 0
 
 
 _HOW = {
@@ -53,6 +54,7 @@ _HOW = {
         {'mmlu': 5, 'gsm8k': 8, 'mbpp': 3},
         ('gsm8k', 'humaneval', 'mbpp', 'arc_challenge', 'hellaswag'),
         'its prompts and how it reads answers, in a harness of its own',
+        None,
     ),
 }
 _HOW['phi3'] = _HOW['phi2']
@@ -112,9 +114,9 @@ def comparable(figure: Figure, summary: Mapping[str, Any]) -> str:
         summary: of `evaluate.summarise`, with `shots` and `writes`.
     """
     paper = _HOW[figure.how]
-    shots = paper.shots.get(figure.task, 0 if figure.how in ('phi1', 'phi1_5') else None)
+    shots = paper.shots.get(figure.task, paper.usual_shots)
     wrong = []
-    if shots is not None and summary['shots'] != shots:
+    if shots not in (None, summary['shots']):
         wrong.append(f'{summary["shots"]} solved items were shown, there {shots}')
     if (figure.task in paper.writes) != ('answers' in summary):
         wrong.append(

@@ -70,11 +70,8 @@ def from_dict(fields: Mapping[str, Any]) -> Plan:
         value = getattr(plan, name)
         if not isinstance(value, int) or not value >= least:
             raise InputError(f'{name} must be a whole number of at least {least}, got {value!r}')
-    for name in plan.sets:
-        if name not in SETS:
-            raise InputError(f'sets must be of {", ".join(SETS)}, got {name!r}')
-    if not plan.sets:
-        raise InputError(f'sets is empty; there are {", ".join(SETS)}')
+    if not plan.sets or not set(plan.sets) <= set(SETS):
+        raise InputError(f'sets must be of {", ".join(SETS)}, got {list(plan.sets)}')
     if plan.dtype not in DTYPES:
         raise InputError(f'dtype must be one of {", ".join(DTYPES)}, got {plan.dtype!r}')
     if 0 < plan.limit < 2 * plan.shards:

@@ -1,7 +1,6 @@
 """HumanEval and MBPP: functions that are run against tests."""
 
-import ast
-import functools
+import re
 from typing import Any
 
 from phijax import sandbox
@@ -11,6 +10,7 @@ from phijax.evaluate.tasks.items import Problem, Task, Writing
 
 # Source: MBPP of bigcode-evaluation-harness, after InCoder (arXiv:2204.05999).
 _DOCSTRING_STOPS = ('\nclass', '\nassert', '\n"""', '\nprint', '\nif', '\n<|/', '\n```')
+_DEFINED = re.compile(r'^(?:def|class) +(\w+)', re.MULTILINE)
 _REPLY = 'Reply with a ```python block.'
 
 
@@ -68,7 +68,7 @@ def _task(row: dict[str, Any]) -> str:
 
 def _problem(document: dict[str, Any], context: str) -> Problem:
     tests, setup = '\n'.join(document['test_list']), document['test_setup_code']
-    defined = _defined(document['code'])
+    defined = _DEFINED.findall(document['code'])
     names = sandbox.wanted_names(tests, setup, defined)
     return Problem(
         id=str(document['task_id']),
@@ -76,13 +76,6 @@ def _problem(document: dict[str, Any], context: str) -> Problem:
         message=f'{document["text"]} Your code should pass these tests:\n\n{tests}\n\n{_REPLY}',
         reference={'tests': tests, 'setup': setup, 'names': list(names)},
     )
-
-
-@functools.cache
-def _defined(code: str) -> tuple[str, ...]:
-    """The functions and classes of the known solution."""
-    kinds = ast.FunctionDef | ast.ClassDef
-    return tuple(node.name for node in ast.parse(code).body if isinstance(node, kinds))
 
 
 def _written_function(problem: Problem, text: str, chat: bool) -> tuple[str | None, Oracle]:

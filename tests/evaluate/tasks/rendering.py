@@ -12,24 +12,30 @@ import pytest
 
 lm_eval = pytest.importorskip('lm_eval', reason="needs lm-eval: pip install -e '.[eval]'")
 
-import datasets
-from lm_eval.api.task import ConfigurableTask
-from lm_eval.tasks._yaml_loader import load_yaml
+import datasets  # noqa: E402
+from lm_eval.api.task import ConfigurableTask  # noqa: E402
+from lm_eval.tasks._yaml_loader import load_yaml  # noqa: E402
 
 TASKS = pathlib.Path(lm_eval.__file__).parent / 'tasks'
 
 Row = dict[str, Any]
 
 
-def build(path: str, rows: Sequence[Row], **changes: Any) -> ConfigurableTask:
+def build(
+    path: str, rows: Sequence[Row], solved: Sequence[Row] = (), **changes: Any
+) -> ConfigurableTask:
     """The harness's task of a YAML file, over these rows, whichever split it reads.
 
-    The metrics of generated programs would be fetched from a hub when they are named, so the
-    functions of such files are left out: `changes` has what replaces them.
+    Args:
+        solved: what it takes solved items from.
+        changes: what replaces the functions of the file, which are not loaded then: some fetch a
+            metric from a hub when they are named.
     """
     config = load_yaml(TASKS / path, resolve_func=not changes)
-    table = datasets.Dataset.from_list(list(rows))
-    config['custom_dataset'] = lambda **_: dict.fromkeys(('train', 'validation', 'test'), table)
+    tables = dict.fromkeys(('validation', 'test'), datasets.Dataset.from_list(list(rows)))
+    for name in ('train', 'dev'):
+        tables[name] = datasets.Dataset.from_list(list(solved or rows))
+    config['custom_dataset'] = lambda **_: tables
     return ConfigurableTask(config=config | changes)
 
 
