@@ -186,5 +186,6 @@ def _tokens(plan: Plan, checkpoint: Path) -> Path | None:
     """The directory of the training tokens, where there is one."""
     if plan.tokens:
         return Path(plan.tokens)
-    own = checkpoint / 'data'
+    workdir = checkpoint.parent.parent if checkpoint.parent.name == 'checkpoints' else checkpoint
+    own = workdir / 'data'
     return own if (own / 'manifest.json').is_file() else None
