@@ -62,3 +62,17 @@ def constant(path: str, function: str) -> list[Row]:
     returned = node.body[-1]
     assert isinstance(returned, ast.Return)
     return eval(compile(ast.Expression(returned.value), path, 'eval'), {})
+
+
+def marked(task: ConfigurableTask, text: str) -> list[float]:
+    """What the harness gives a text that was written for its first item, by each of its filters."""
+    [document] = task.eval_docs
+    request = task.construct_requests(document, '', metadata=(task.config.task, 0, 1))
+    request.resps = [text]
+    task._instances = [request]
+    task.apply_filters()
+    names = [each.name for each in task._filters]
+    return [
+        float(task.process_results(document, [request.filtered_resps[name]])['exact_match'])
+        for name in names
+    ]
