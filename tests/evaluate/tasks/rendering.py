@@ -12,9 +12,9 @@ import pytest
 
 lm_eval = pytest.importorskip('lm_eval', reason="needs lm-eval: pip install -e '.[eval]'")
 
-import datasets  # noqa: E402
-from lm_eval.api.task import ConfigurableTask  # noqa: E402
-from lm_eval.tasks._yaml_loader import load_yaml  # noqa: E402
+import datasets
+from lm_eval.api.task import ConfigurableTask
+from lm_eval.tasks._yaml_loader import load_yaml
 
 TASKS = pathlib.Path(lm_eval.__file__).parent / 'tasks'
 

@@ -89,6 +89,10 @@ PROGRAMS = {
     'two versions': (f'```python\n{OWN}```\n```python\n{OWN}#\n```', BEFORE + OWN),
     'only the body': (f'```python\n{BODY}```', PROMPT + BODY),
     'the body at the margin': (f'```python\n{BODY.strip()}\n```', PROMPT + BODY),
+    'a body with an import': (
+        '```python\nimport cmath\nreturn cmath.pi\n```',
+        PROMPT + '    import cmath\n    return cmath.pi\n',
+    ),
     'the body without a block': (BODY, PROMPT + BODY),
     'no block': (f'Here it is.\n\n{OWN}', BEFORE + OWN),
     'prose behind': (f'{OWN}\nThis is right, is it not?', BEFORE + OWN.rstrip()),
