@@ -102,18 +102,21 @@ class Writing:
         pairs = list(zip(problems, texts, strict=True))
         if self.program is None:
             assert self.mark is not None
-            return [self.mark(problem, text) for problem, text in pairs]
-        written = [self.program(problem, text, chat) for problem, text in pairs]
-        runs = [(program, oracle) for program, oracle in written if program is not None]
-        verdicts = iter(execution.judge(runs))
-        return [
-            Grade(False, None, 'no answer') if program is None else _judged(program, next(verdicts))
-            for program, _ in written
-        ]
+            return [self.mark(*pair) for pair in pairs]
+        return _run([self.program(*pair, chat) for pair in pairs], execution)
 
 
-def _judged(program: str, verdict: Verdict) -> Grade:
-    return Grade(verdict.passed, program, verdict.reason)
+def _run(written: Sequence[tuple[str | None, Oracle]], execution: Execution) -> list[Grade]:
+    """The grades of programs, those that there are."""
+    verdicts = iter(execution.judge([(code, oracle) for code, oracle in written if code]))
+    return [
+        Grade(False, None, 'no answer') if not code else _judged(code, next(verdicts))
+        for code, _ in written
+    ]
+
+
+def _judged(code: str, verdict: Verdict) -> Grade:
+    return Grade(verdict.passed, code, verdict.reason)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -12,9 +12,9 @@ import pytest
 
 lm_eval = pytest.importorskip('lm_eval', reason="needs lm-eval: pip install -e '.[eval]'")
 
-import datasets  # noqa: E402
-from lm_eval.api.task import ConfigurableTask  # noqa: E402
-from lm_eval.tasks._yaml_loader import load_yaml  # noqa: E402
+import datasets
+from lm_eval.api.task import ConfigurableTask
+from lm_eval.tasks._yaml_loader import load_yaml
 
 TASKS = pathlib.Path(lm_eval.__file__).parent / 'tasks'
 
@@ -62,3 +62,17 @@ def constant(path: str, function: str) -> list[Row]:
     returned = node.body[-1]
     assert isinstance(returned, ast.Return)
     return eval(compile(ast.Expression(returned.value), path, 'eval'), {})
+
+
+def marked(task: ConfigurableTask, text: str) -> list[float]:
+    """What the harness gives a text that was written for its first item, by each of its filters."""
+    [document] = task.eval_docs
+    request = task.construct_requests(document, '', metadata=(task.config.task, 0, 1))
+    request.resps = [text]
+    task._instances = [request]
+    task.apply_filters()
+    names = [each.name for each in task._filters]
+    return [
+        float(task.process_results(document, [request.filtered_resps[name]])['exact_match'])
+        for name in names
+    ]
