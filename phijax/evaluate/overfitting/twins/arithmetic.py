@@ -269,11 +269,9 @@ def _constants(question: str) -> set[Fraction]:
     found |= {Fraction(number) for number in re.findall(r'(\d+)(?:st|nd|rd|th)\b', question)}
     for top, bottom in re.findall(r'(\d+)/(\d+)', question):
         found |= {Fraction(int(top)), Fraction(int(bottom))}
-    places = {start for _, start, _ in _places(question)}
-    for match in _NUMBER.finditer(question):
-        if match.start() not in places:
-            found.add(Fraction(match[0].replace(',', '')))
-    return found
+    numbers = {m.start(): Fraction(m[0].replace(',', '')) for m in _NUMBER.finditer(question)}
+    drawn_again = {start for _, start, _ in _places(question)}
+    return found | {numbers[start] for start in numbers.keys() - drawn_again}
 
 
 def _draw(rng: random.Random, value: int) -> int:
