@@ -52,7 +52,7 @@ _HOW = {
     'phi2': _Paper(
         'arXiv:2404.14219, table of sec. 3',
         {'mmlu': 5, 'gsm8k': 8, 'mbpp': 3},
-        ('gsm8k', 'humaneval', 'mbpp', 'arc_challenge', 'hellaswag'),
+        ('mmlu', 'gsm8k', 'humaneval', 'mbpp', 'arc_challenge', 'hellaswag'),
         'its prompts and how it reads answers, in a harness of its own',
         None,
     ),

@@ -28,6 +28,10 @@ _TOLERANCE = 1e-3
 
 
 def _in_words(num_shots: int) -> list[Problem]:
+    """The questions as `gsm8k_cot` puts them.
+
+    Deviation: an answer may have 512 tokens, there 256, which chat models go beyond.
+    """
     solved = [
         f'Q: {shot["question"]}\nA: {shot["steps"]} The answer is {shot["number"]}.'
         for shot in reading.solved(_FOLDER, _SOLVED)

@@ -39,7 +39,11 @@ def _completed_function(problem: Problem, text: str, chat: bool) -> tuple[str | 
 
 
 def _mbpp(num_shots: int) -> list[Problem]:
-    """The problems as `mbpp` of lm-evaluation-harness 0.4.13 puts them."""
+    """The problems as `mbpp` of lm-evaluation-harness 0.4.13 puts them.
+
+    Deviation: the setup that the tests of one problem need is run, so that it can be passed; and
+    an answer may have 512 tokens, there 256.
+    """
     rows = reading.returned('mbpp-shots', 'utils.py', 'list_fewshot_samples')
     solved = [f'{_task(row)}\n[BEGIN]\n{row["code"]}\n[DONE]' for row in rows]
     first = shots.first(solved, num_shots)
