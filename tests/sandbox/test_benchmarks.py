@@ -34,7 +34,7 @@ class Spoil(ast.NodeTransformer):
     def __init__(self, returned: Callable[[ast.expr], ast.expr]) -> None:
         self._returned = returned
 
-    def visit_Return(self, node: ast.Return) -> ast.Return:  # noqa: N802
+    def visit_Return(self, node: ast.Return) -> ast.Return:
         old = node.value or ast.Constant(None)
         return ast.copy_location(ast.Return(self._returned(old)), node)
 
@@ -50,7 +50,9 @@ def other(value: ast.expr) -> ast.expr:
 
 
 def spoilt(returned: Callable[[ast.expr], ast.expr]) -> Callable[[str], str]:
-    return lambda code: ast.unparse(ast.fix_missing_locations(Spoil(returned).visit(ast.parse(code))))
+    return lambda code: ast.unparse(
+        ast.fix_missing_locations(Spoil(returned).visit(ast.parse(code)))
+    )
 
 
 def test_solutions_of_humaneval_pass() -> None:

@@ -75,8 +75,7 @@ HOGS = {
         'timeout',
     ),
     'error without end': (
-        'class E(Exception):\n    def __str__(self):\n        while True: pass\n'
-        'def f(x): raise E',
+        'class E(Exception):\n    def __str__(self):\n        while True: pass\ndef f(x): raise E',
         ONE_SECOND,
         'timeout',
     ),
