@@ -143,20 +143,19 @@ def _stand_apart(folder: str | None) -> None:
 def _watch(child: int, leash: int, wake: int, folder: str | None, limits: Limits) -> str:
     """Waits until a process has ended or is to be ended; says what it had too much of."""
     poll = select.poll()
-    for descriptor in (leash, wake):
-        poll.register(descriptor, select.POLLIN)
+    poll.register(leash, select.POLLIN)
+    poll.register(wake, select.POLLIN)
     while True:
-        ready = [descriptor for descriptor, _ in poll.poll(1000 * TICK_SECONDS if folder else None)]
-        if leash in ready or (wake in ready and _has_ended(child)):
+        ready = dict(poll.poll(1000 * TICK_SECONDS if folder else None))
+        if leash in ready or (wake in ready and _has_ended(child, wake)):
             return ''
-        if wake in ready:
-            os.read(wake, 1)
         if folder and _written_bytes(child, folder) > limits.file_megabytes * MEGABYTE:
             return 'files'
 
 
-def _has_ended(child: int) -> bool:
-    """Whether a process has ended; one that has only stopped has not."""
+def _has_ended(child: int, wake: int) -> bool:
+    """Whether a process has ended, about which a signal came; one that only stopped has not."""
+    os.read(wake, 1)
     look = os.WEXITED | os.WNOHANG | os.WNOWAIT
     return not hasattr(os, 'waitid') or os.waitid(os.P_PID, child, look) is not None
 
