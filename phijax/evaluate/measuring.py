@@ -119,17 +119,16 @@ def _chosen(task: Task, item: Choice, scores: Sequence[likelihood.Score]) -> Rec
     nats = [score.log_likelihood for score in scores]
     characters = [len(answer) for answer in item.answers]
     num_bytes = [len(answer.encode()) for answer in item.answers]
-    lengths = {
-        'accuracy': [1] * len(nats),
-        'accuracy_per_character': characters,
-        'accuracy_per_byte': num_bytes,
+    choices = {
+        'accuracy': _best(nats, [1] * len(nats)),
+        'accuracy_per_character': _best(nats, characters),
+        'accuracy_per_byte': _best(nats, num_bytes),
     }
-    choices = {metric: _best(nats, lengths[metric]) for metric in task.metrics}
     return {
         'id': item.id,
         'group': item.group,
         'correct': choices[task.metrics[0]] == item.gold,
-        'values': {metric: float(place == item.gold) for metric, place in choices.items()},
+        'values': {metric: float(choices[metric] == item.gold) for metric in task.metrics},
         'cut': max(score.cut for score in scores),
         'gold': item.gold,
         'chosen': choices[task.metrics[0]],

@@ -118,12 +118,10 @@ def comparable(figure: Figure, summary: Mapping[str, Any]) -> str:
     wrong = []
     if shots not in (None, summary['shots']):
         wrong.append(f'{summary["shots"]} solved items were shown, there {shots}')
-    if (figure.task in paper.writes) != ('answers' in summary):
-        wrong.append(
-            'answers were scored by likelihood, there they were written'
-            if figure.task in paper.writes
-            else 'answers were written, there they were scored by likelihood'
-        )
+    ways = ('scored by likelihood', 'written')
+    own, theirs = 'answers' in summary, figure.task in paper.writes
+    if own != theirs:
+        wrong.append(f'answers were {ways[own]}, there they were {ways[theirs]}')
     if wrong:
         return f'not comparable: {"; ".join(wrong)}.'
     return f'near, not equal: the paper does not publish {paper.words}.'

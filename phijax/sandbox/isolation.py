@@ -79,9 +79,9 @@ def require(minimum: str = 'strong', unsafe: str = '') -> Isolation:
 
 def _level(holds: dict[str, str], refused: dict[str, bool]) -> Level:
     """The level of layers that hold, and were seen to."""
-    files = 'landlock' in holds and refused['read a file']
-    calls = 'seccomp' in holds and refused['start a process'] and refused['open a socket']
-    if files and calls and set(NEEDED) <= set(holds):
+    files = all(['landlock' in holds, refused['read a file']])
+    calls = all(['seccomp' in holds, refused['start a process'], refused['open a socket']])
+    if all([files, calls, holds.keys() >= set(NEEDED)]):
         return Level.STRONG
     return Level.MEDIUM if files or calls else Level.WEAK
 

@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from phijax.sandbox import inside, layers
@@ -84,7 +84,7 @@ def _guard(order: dict[str, Any], descriptors: list[int]) -> None:
     try:
         with open(reads, encoding='utf-8') as file:
             report = json.loads(file.read() or '{}')
-        report['excess'] = _watch(child, [leash, wake.fileno()], folder, limits)
+        report['excess'] = _watch(child, leash, wake.fileno(), folder, limits)
         report |= _end(child)
     finally:
         if folder:
@@ -140,15 +140,24 @@ def _stand_apart(folder: str | None) -> None:
     sys.argv = ['program']
 
 
-def _watch(child: int, ends: Sequence[int], folder: str | None, limits: Limits) -> str:
+def _watch(child: int, leash: int, wake: int, folder: str | None, limits: Limits) -> str:
     """Waits until a process has ended or is to be ended; says what it had too much of."""
     poll = select.poll()
-    for descriptor in ends:
-        poll.register(descriptor, select.POLLIN)
-    while not poll.poll(1000 * TICK_SECONDS if folder else None):
+    poll.register(leash, select.POLLIN)
+    poll.register(wake, select.POLLIN)
+    while True:
+        ready = dict(poll.poll(1000 * TICK_SECONDS if folder else None))
+        if leash in ready or (wake in ready and _has_ended(child, wake)):
+            return ''
         if folder and _written_bytes(child, folder) > limits.file_megabytes * MEGABYTE:
             return 'files'
-    return ''
+
+
+def _has_ended(child: int, wake: int) -> bool:
+    """Whether a process has ended, about which a signal came; one that only stopped has not."""
+    os.read(wake, 1)
+    look = os.WEXITED | os.WNOHANG | os.WNOWAIT
+    return not hasattr(os, 'waitid') or os.waitid(os.P_PID, child, look) is not None
 
 
 def _written_bytes(child: int, folder: str) -> int:

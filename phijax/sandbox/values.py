@@ -17,7 +17,7 @@ from typing import Any
 
 MAX_BYTES = 8 << 20
 MAX_DIGITS = 20
-BUILD_SECONDS = 5.0
+BUILD_SECONDS = 2.0
 
 
 class ProtocolError(ValueError):

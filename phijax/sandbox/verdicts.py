@@ -1,13 +1,13 @@
 """Trusted tests on untrusted programs: the verdict is spoken outside the program's process."""
 
-import ast
 import builtins
 import dataclasses
 import json
 import os
 import select
 import signal
-from collections.abc import Collection
+import symtable
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from phijax.sandbox import client
@@ -110,21 +110,22 @@ def wanted_names(tests: str, setup: str = '', defined: Collection[str] = ()) -> 
     Args:
         defined: names that a known solution defines; they count though Python has them too.
     """
-    nodes = [node for text in (tests, setup) for node in ast.walk(ast.parse(text))]
-    names = [node for node in nodes if isinstance(node, ast.Name)]
-    read = {node.id for node in names if isinstance(node.ctx, ast.Load)}
-    bound = {node.id for node in names if not isinstance(node.ctx, ast.Load)}
-    for node in nodes:
-        if isinstance(node, ast.arg):
-            bound.add(node.arg)
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
-            bound.add(node.name)
-        elif isinstance(node, ast.alias):
-            bound.add((node.asname or node.name).partition('.')[0])
-        elif isinstance(node, ast.ExceptHandler) and node.name:
-            bound.add(node.name)
-    free = read - bound
+    top = symtable.symtable(f'{setup}\n{tests}', '<tests>', 'exec')
+    bound = {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported()}
+    free = {
+        symbol.get_name()
+        for table in _tables(top)
+        for symbol in table.get_symbols()
+        if symbol.is_referenced() and (table is top or symbol.is_global())
+    } - bound
     return tuple(sorted(free - set(dir(builtins)) | free & set(defined)))
+
+
+def _tables(top: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
+    """A scope and all inside it."""
+    yield top
+    for inner in top.get_children():
+        yield from _tables(inner)
 
 
 def ended(report: Report, limits: Limits) -> tuple[str, str]:

@@ -44,9 +44,8 @@ def write(found: Mapping[str, Any]) -> str:
     sections = [('', report.table(found['tests']))]
     for name, one in found['sets'].items():
         sections += [(f'{name}: {title}', text) for title, text in _set(one)]
-    planted = [{k: v for k, v in each.items() if k != 'text'} for each in found['canaries']]
     sections += [
-        ('Canaries', report.table(planted) if planted else ''),
+        ('Canaries', report.table(found['canaries']) if found['canaries'] else ''),
         ('Beside', GSM1K),
         (
             'Many tests',
