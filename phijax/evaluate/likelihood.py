@@ -21,15 +21,15 @@ from phijax import models
 from phijax.errors import InputError
 
 # Tokens that the device works on at once, and positions whose logits exist at once.
-_AT_ONCE = {'cpu': 1024, 'gpu': 32_768}
+_AT_ONCE = {'cpu': 1024, 'gpu': 16_384}
 _LOGITS_AT_ONCE = 1024
 # A beginning that all requests share is worth a pass of its own from this length on.
 _SHORTEST_PREFIX = 32
 # Neighbours share what is more than this part of all that is before their answers.
 _SHARED = 0.5
 _MOST_TAILS = 16
-# A row of a cache of so many positions takes as much memory as the work on one token.
-_ROOM_FOR_ONE = 4
+# Positions of caches that are there at once, or as many as tokens where these are more.
+_POSITIONS_AT_ONCE = 4096
 _UNSCORED = -1
 
 
@@ -198,7 +198,8 @@ def _finished(
     """The numbers and scores of the rows of the tails, those of similar length together."""
     tails = sorted(tails, key=lambda tail: -len(tail.tokens))
     while tails:
-        most = at_once // max(_width(len(tails[0].tokens)), room // _ROOM_FOR_ONE)
+        positions = max(at_once, _POSITIONS_AT_ONCE)
+        most = min(at_once // _width(len(tails[0].tokens)), positions // room)
         part, tails = tails[: max(most, 1)], tails[max(most, 1) :]
         tokens, lengths = _padded([tail.tokens for tail in part])
         owners = np.zeros(len(tokens), np.int32)
