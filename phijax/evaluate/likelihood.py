@@ -6,6 +6,7 @@ the rest of each follows from there. The logits are computed only where a token 
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 from collections.abc import Iterator, Sequence
@@ -132,6 +133,9 @@ def score_each(
         InputError: at once: a context or a continuation is empty, a token is outside the
             vocabulary, or a continuation alone is longer than the model's longest row.
     """
+    if jax.default_backend() == 'gpu' and not config.unroll:
+        # Many shapes are compiled, which takes long for a stack that is unrolled.
+        config = dataclasses.replace(config, unroll=1)
     rows = [_row(config, number, request) for number, request in enumerate(requests)]
     at_once = tokens_at_once or _AT_ONCE.get(jax.default_backend(), _AT_ONCE['gpu'])
     by_factors = [[row for row in rows if _is_long(config, row) == long] for long in (False, True)]
@@ -198,8 +202,7 @@ def _finished(
     """The numbers and scores of the rows of the tails, those of similar length together."""
     tails = sorted(tails, key=lambda tail: -len(tail.tokens))
     while tails:
-        positions = max(at_once, _POSITIONS_AT_ONCE)
-        most = min(at_once // _width(len(tails[0].tokens)), positions // room)
+        most = min(at_once // _width(len(tails[0].tokens)), _positions(at_once) // room)
         part, tails = tails[: max(most, 1)], tails[max(most, 1) :]
         tokens, lengths = _padded([tail.tokens for tail in part])
         owners = np.zeros(len(tokens), np.int32)
@@ -237,12 +240,17 @@ def _batches(groups: list[_Group], at_once: int, shared: int) -> Iterator[tuple[
     while start < len(groups):
         room, end = _power(groups[start].longest), start
         while end < len(groups) and _power(groups[end].longest) == room:
-            width = _width(len(groups[end].stem) - shared)
-            if end > start and width * (end + 1 - start) > at_once:
+            width, count = _width(len(groups[end].stem) - shared), end + 1 - start
+            if count > 1 and (width * count > at_once or room * count > _positions(at_once)):
                 break
             end += 1
         yield room, groups[start:end]
         start = end
+
+
+def _positions(at_once: int) -> int:
+    """Positions that the rows of a cache may have together."""
+    return max(at_once, _POSITIONS_AT_ONCE)
 
 
 def _padded(rows: Sequence[Sequence[int]]) -> tuple[Int[np.ndarray, 'b t'], Int[np.ndarray, ' b']]:
