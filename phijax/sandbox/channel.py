@@ -12,6 +12,7 @@ from phijax.sandbox import values
 from phijax.sandbox.values import ProtocolError
 
 CHUNK = 1 << 16
+MAX_TEXT = 500
 
 
 class Gone(BaseException):
@@ -109,6 +110,8 @@ class Channel:
         kind, result = answer
         if kind == 'missing':
             raise self._failed(Missing(f'the program has no {result}'))
+        if kind == 'large':
+            raise self._failed(Large(str(result)))
         if kind == 'raised':
             raise _raised(*result)
         return result
@@ -124,7 +127,7 @@ class Channel:
         self._send(line + b'\n', deadline)
         answer = values.read(self._receive(deadline), self._stand_in)
         match answer:
-            case [str(answered), ('ok' | 'missing') as kind, result] if answered == word:
+            case [str(answered), ('ok' | 'missing' | 'large') as kind, result] if answered == word:
                 return kind, result
             case [str(answered), 'raised', [str(), str(), str()] as result] if answered == word:
                 return 'raised', result
@@ -244,6 +247,12 @@ def _copy_back(old: Any, new: Any) -> Any:
     else:
         return new
     return old
+
+
+def one_line(text: str) -> str:
+    """A text of a program's as something to show: one line, nothing that steers a terminal."""
+    shown = (c if c.isprintable() else c.encode('unicode_escape').decode() for c in text[:MAX_TEXT])
+    return ''.join(shown)
 
 
 def _described(error: BaseException) -> str:

@@ -142,9 +142,11 @@ class Server:
 
     def close(self) -> None:
         """Lets the server end; what it has forked lives on its own leashes."""
-        self._control.close()
         if self.owner == os.getpid():
+            with contextlib.suppress(OSError):
+                self._control.shutdown(socket.SHUT_RDWR)
             self._process.wait()
+        self._control.close()
 
 
 _starting = threading.Lock()

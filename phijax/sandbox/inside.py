@@ -18,9 +18,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from phijax.sandbox import values
-from phijax.sandbox.channel import Broken, Channel, Large, Missing, Stalled
+from phijax.sandbox.channel import (
+    MAX_TEXT,
+    Broken,
+    Channel,
+    Large,
+    Missing,
+    Stalled,
+    one_line,
+)
 
-MAX_TEXT = 500
 SEED = 0
 
 
@@ -63,6 +70,8 @@ class Program:
             if isinstance(target, str):
                 target = self._module.__dict__[target]
             return self._line(word, 'ok', getattr(self, f'_{verb}')(target, content))
+        except values.Oversize as error:
+            return self._line(word, 'large', str(error))
         except BaseException as error:  # noqa: BLE001 - the program's own, told to who asked
             return self._line(word, 'raised', _summary(error))
 
@@ -137,7 +146,7 @@ def judge(request: int, verdict: int, output: int, answers: int, patience_second
     elif reason == 'passed' and channel.requests < 2:
         reason, detail = 'vacuous', 'the tests have not called the program'
     with open(verdict, 'w', encoding='utf-8') as file:
-        file.write(json.dumps([reason, detail[:MAX_TEXT]]))
+        file.write(json.dumps([reason, one_line(detail)]))
 
 
 _GONE: dict[type, str] = {

@@ -37,7 +37,7 @@ _TCP_VERSION, _SCOPE_VERSION = 4, 6
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 
 # linux/prctl.h, linux/capability.h.
-_DEATH_SIGNAL, _DUMPABLE, _SECCOMP, _SUBREAPER, _NO_NEW_PRIVILEGES = 1, 4, 22, 36, 38
+_DEATH_SIGNAL, _SECCOMP, _SUBREAPER, _NO_NEW_PRIVILEGES = 1, 22, 36, 38
 _CAPABILITY_VERSION = 0x20080522
 
 
@@ -160,7 +160,6 @@ def adopt_orphans() -> None:
 def _forgo_privileges() -> str:
     """No program that is started, and no filter, gives rights that this process does not have."""
     _call('prctl', _NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-    _call('prctl', _DUMPABLE, 0, 0, 0, 0)
     return 'set'
 
 

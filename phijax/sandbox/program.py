@@ -6,7 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from phijax.sandbox import client
-from phijax.sandbox.channel import Broken, Channel, Gone, Large, Missing, Stalled, Unsendable
+from phijax.sandbox.channel import (
+    Broken,
+    Channel,
+    Gone,
+    Large,
+    Missing,
+    Stalled,
+    Unsendable,
+    one_line,
+)
 from phijax.sandbox.isolation import Isolation, require
 from phijax.sandbox.layers import Limits
 from phijax.sandbox.verdicts import ended
@@ -22,9 +31,9 @@ class Failure(Exception):
 
     def __init__(self, reason: str, detail: str) -> None:
         """Says why."""
-        super().__init__(f'{reason}: {detail}')
         self.reason = reason
-        self.detail = detail
+        self.detail = one_line(detail)
+        super().__init__(f'{reason}: {self.detail}')
 
 
 class Program:

@@ -32,6 +32,9 @@ MAX_MESSAGE = 4096
 MAX_DESCRIPTORS = 8
 TICK_SECONDS = 0.05
 
+# What an empty file counts for.
+BLOCK_BYTES = 4096
+
 
 def main(control: int) -> None:
     """Forks what the messages of a socket ask for, until its other end is closed."""
@@ -129,6 +132,8 @@ def _start(
 
 def _stand_apart(folder: str | None) -> None:
     """Leaves the standard files, the folder and the modules that the process was forked with."""
+    with contextlib.suppress(OSError), open('/proc/self/oom_score_adj', 'w') as file:
+        file.write('1000')  # of all processes, the first to go when the machine's memory is full
     null = os.open(os.devnull, os.O_RDWR)
     for standard in range(3):
         os.dup2(null, standard)
@@ -165,9 +170,11 @@ def _written_bytes(child: int, folder: str) -> int:
 
     The second also counts files that were deleted while open, but not on file systems in memory.
     """
+    present = written = 0
     with os.scandir(folder) as entries:
-        present = sum(512 * entry.stat(follow_symlinks=False).st_blocks for entry in entries)
-    written = 0
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):  # deleted since it was listed
+                present += max(BLOCK_BYTES, 512 * entry.stat(follow_symlinks=False).st_blocks)
     with contextlib.suppress(OSError), open(f'/proc/{child}/io', encoding='ascii') as file:
         written = next(int(line.split()[1]) for line in file if line.startswith('write_bytes'))
     return max(present, written)

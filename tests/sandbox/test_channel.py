@@ -214,6 +214,15 @@ def test_worker_in_whose_place_another_is_gives_answers_only() -> None:
             program.call('f', [3])
 
 
+def test_details_are_one_line() -> None:
+    code = 'def f(x): raise ValueError("\\x1b[2J\\nno\\u2028" + "\\ud800")'
+    verdict = run_tests(Job(code=code, tests='assert f(3) == 9', names=('f',)))
+    assert verdict.detail.startswith(r'ValueError: \x1b[2J\nno\u2028\ud800')
+    with sandbox.open(code) as program, pytest.raises(Failure) as caught:
+        program.call('f', [3])
+    assert str(caught.value) == r'error: ValueError: \x1b[2J\nno\u2028\ud800'
+
+
 def test_swallowed_failure_is_no_pass() -> None:
     """Tests that catch everything do not turn a program that has ended into one that passes."""
     tests = 'try:\n    f(3)\nexcept BaseException:\n    pass\n'
