@@ -29,6 +29,8 @@ _SHORTEST_PREFIX = 32
 # Neighbours share what is more than this part of all that is before their answers.
 _SHARED = 0.5
 _MOST_TAILS = 16
+# Of a token that goes on from a cache, more than of one that does not; measured on two cores.
+_COST_OF_A_CACHE = 0.5
 # Positions of caches that are there at once, or as many as tokens where these are more.
 _POSITIONS_AT_ONCE = 4096
 _UNSCORED = -1
@@ -85,6 +87,11 @@ class _Group(NamedTuple):
     @property
     def longest(self) -> int:
         return max(len(row.tokens) for row in self.rows)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """What groups are sorted by: the room that they need, and what they share."""
+        return _power(self.longest), len(self.stem)
 
 
 class _Tail(NamedTuple):
@@ -182,7 +189,9 @@ def _scored(
             begun[room] = _begin(config, params, prefix, long, room)
         stems = [group.stem[len(prefix) :] for group in groups]
         empty = not any(stems)
-        cache = begun[room] if empty else _extend(config, params, begun[room], *_padded(stems))
+        cache = None if empty and not prefix else begun[room]
+        if cache is not None and not empty:
+            cache = _extend(config, params, cache, *_padded(stems))
         tails = [
             _Tail(0 if empty else owner, row, row.tokens[len(group.stem) :])
             for owner, group in enumerate(groups)
@@ -194,7 +203,7 @@ def _scored(
 def _finished(
     config: models.Config,
     params: models.Params,
-    cache: models.Cache,
+    cache: models.Cache | None,
     tails: list[_Tail],
     at_once: int,
     room: int,
@@ -230,16 +239,30 @@ def _groups(rows: Sequence[_Row], shared: int) -> list[_Group]:
                 groups[-1] = _Group(stem, [*groups[-1].rows, row])
                 continue
         groups.append(_Group(row.stem, [row]))
-    return groups
+    alone = [
+        _Group(row.tokens[:shared], [row])
+        for group in groups
+        for row in group.rows
+        if not _is_worth_sharing(group, shared)
+    ]
+    return [*alone, *(group for group in groups if _is_worth_sharing(group, shared))]
+
+
+def _is_worth_sharing(group: _Group, shared: int) -> bool:
+    """Whether what a pass of its own saves is more than what it costs to go on from a cache."""
+    saved = (len(group.rows) - 1) * (len(group.stem) - shared)
+    rest = sum(len(row.tokens) - len(group.stem) for row in group.rows)
+    return saved > _COST_OF_A_CACHE * rest
 
 
 def _batches(groups: list[_Group], at_once: int, shared: int) -> Iterator[tuple[int, list[_Group]]]:
     """Groups of similar length, with the room that their rows need in a cache."""
-    groups = sorted(groups, key=lambda group: (_power(group.longest), len(group.stem)))
+    groups = sorted(groups, key=lambda group: (len(group.stem) > shared, group.size))
     start = 0
     while start < len(groups):
         room, end = _power(groups[start].longest), start
-        while end < len(groups) and _power(groups[end].longest) == room:
+        kind = len(groups[start].stem) > shared, room
+        while end < len(groups) and (len(groups[end].stem) > shared, groups[end].size[0]) == kind:
             width, count = _width(len(groups[end].stem) - shared), end + 1 - start
             if count > 1 and (width * count > at_once or room * count > _positions(at_once)):
                 break
@@ -311,7 +334,7 @@ def _extend(
 def _evaluate(
     config: models.Config,
     params: models.Params,
-    cache: models.Cache,
+    cache: models.Cache | None,
     owners: Int[Array, ' b'],
     tokens: Int[Array, 'b t'],
     lengths: Int[Array, ' b'],
@@ -320,10 +343,12 @@ def _evaluate(
     """The log-likelihood of the targets of each row, and whether each of them is the likeliest.
 
     Args:
+        cache: what the rows go on from; None where they begin here.
         owners: the row of the cache that each row goes on from.
         targets: what comes after each token, negative where it is not scored.
     """
-    x, _ = models.hidden(config, params, tokens, lengths=lengths, cache=_rows(cache, owners))
+    kept = None if cache is None else _rows(cache, owners)
+    x, _ = models.hidden(config, params, tokens, lengths=lengths, cache=kept)
     at_once = min(_LOGITS_AT_ONCE, targets.size)
 
     def chosen(part: tuple[Array, Array]) -> tuple[Array, Array]:
