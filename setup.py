@@ -35,11 +35,14 @@ EXTRAS = {
     'test': [
         'beartype>=0.20',
         'hypothesis>=6.100',
+        'lm-eval>=0.4.13',
         'psutil>=5.9',
         'pytest>=8.2',
         'pytest-timeout>=2.3',
         'pytest-xdist>=3.6',
     ],
+    # The models in lm-evaluation-harness, and the words of the benchmarks checked against it.
+    'eval': ['lm-eval>=0.4.9'],
     'lint': ['mypy>=1.15', 'ruff>=0.9'],
     # Gated and streamed data sets, and parity with the reference implementation.
     'hf': ['datasets>=4.0', 'huggingface_hub>=1.0', 'torch>=2.6', 'transformers>=5.0'],

@@ -1,6 +1,6 @@
 """Whether a model knows GSM8K and HumanEval: twins, likelihoods, order, training text, canaries.
 
-    python -m phijax.evaluate.overfitting --config=configs/eval/overfitting.py --checkpoint=runs/phi1
+    python -m phijax.evaluate.overfitting --config=configs/eval/overfitting.py --checkpoint=phi-1
 
 Expected: an hour for 135M parameters on two cores; `:smoke` is 60 items of HumanEval, five minutes.
 With `--config.evaluation=runs/evaluation` the gain due to items in the training text is estimated,

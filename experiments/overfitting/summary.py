@@ -15,6 +15,7 @@ ASKED = (
     *('Min-K%', 'Min-K%++', 'longest n-gram'),
 )
 DOSES = (0, 4, 16)
+WHOLE = 0.8
 CURVES = ('accuracy', 'loss', 'Min-K%++', 'longest n-gram', 'words')
 
 
@@ -100,7 +101,7 @@ def page(results: dict[str, Any]) -> str:
     """The tables, in Markdown."""
     gains = [
         {'model': each['seed'], 'accuracy': each['gain'][0], 'p': each['gain'][2]}
-        | (best(each['gain'][1]) if each['gain'][1] else {})
+        | whole(each['gain'][1])
         for each in results['measured']
     ]
     sections = [
@@ -112,10 +113,11 @@ def page(results: dict[str, Any]) -> str:
     return report.page('Detectors on a known truth', sections)
 
 
-def best(curve: list[dict[str, Any]]) -> dict[str, Any]:
-    """The point of the curve with the largest gain."""
-    point = max(curve, key=lambda each: each['gain'])
-    return {name: point[name] for name in ('threshold', 'contaminated', 'gain', 'low', 'high')}
+def whole(curve: list[dict[str, Any]]) -> dict[str, Any]:
+    """The gain where items count as contaminated that stand in the training text nearly whole."""
+    points = [point for point in curve if point['threshold'] == WHOLE]
+    names = ('contaminated', 'clean_accuracy', 'gain', 'low', 'high')
+    return {name: point[name] for point in points for name in names}
 
 
 def said(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

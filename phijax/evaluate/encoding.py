@@ -4,6 +4,7 @@ A style is `completion`, which goes on from a text, or a format of `phijax.data.
 the item's message and scores or reads the answer.
 """
 
+import itertools
 from collections.abc import Sequence
 
 from phijax.data import chat
@@ -33,8 +34,9 @@ def requests(items: Sequence[Choice], style: str, tokenizer: Tokenizer) -> list[
         InputError: the tokenizer lacks special tokens of the style.
     """
     if style == COMPLETION:
-        flat = iter(encode_pairs([pair for item in items for pair in pairs(item)], tokenizer))
-        return [[next(flat) for _ in item.answers] for item in items]
+        every = [pairs(item) for item in items]
+        flat = iter(encode_pairs([*itertools.chain.from_iterable(every)], tokenizer))
+        return [list(itertools.islice(flat, len(own))) for own in every]
     asked = [tuple(_asked(item.message, style, tokenizer)) for item in items]
     lead = chat.FORMATS[style].lead
     return [
@@ -62,23 +64,23 @@ def encode_pairs(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer) -> list
 
     Source: lm-evaluation-harness 0.4.13, `TemplateLM._encode_pair`, whose ids these are.
     """
-    ends = [len(context.rstrip()) for context, _ in pairs]
     texts = [context + continuation for context, continuation in pairs]
-    before = [context[:end] for (context, _), end in zip(pairs, ends, strict=True)]
+    before = [context.rstrip() for context, _ in pairs]
     encoded = tokenizer.encode_batch([*texts, *before])
-    made = []
-    for whole, head in zip(encoded[: len(pairs)], encoded[len(pairs) :], strict=True):
-        if not head:
-            made.append(Request((tokenizer.end_of_text,), tuple(whole)))
-            continue
-        cut = min(len(head), len(whole) - 1)
-        made.append(
-            Request(tuple(whole[:cut]) if cut < len(head) else tuple(head), tuple(whole[cut:]))
-        )
-    return made
+    halves = zip(encoded[: len(pairs)], encoded[len(pairs) :], strict=True)
+    return [_cut(whole, head, tokenizer.end_of_text) for whole, head in halves]
+
+
+def _cut(whole: list[int], head: list[int], end_of_text: int) -> Request:
+    """The ids of a pair, of which as many as the context has alone are the context's."""
+    if not head:
+        return Request((end_of_text,), tuple(whole))
+    cut = min(len(head), len(whole) - 1)
+    return Request(tuple(head[:cut]), tuple(whole[cut:]))
 
 
 def pairs(item: Choice) -> list[tuple[str, str]]:
+    """For each answer the text before what is scored, and that."""
     count = len(item.answers)
     contexts = item.contexts * (count // len(item.contexts))
     continuations = item.continuations * (count // len(item.continuations))

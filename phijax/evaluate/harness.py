@@ -51,7 +51,8 @@ class Phijax(TemplateLM):
         super().__init__()
         if model is None and not checkpoint:
             raise InputError('model_args must name a checkpoint: checkpoint=PATH')
-        self.config, self.params, self.codec = model or completion.load(checkpoint, bits)
+        self.config, self.params, codec = model or completion.load(checkpoint, bits)
+        self.codec: Any = codec
         self.rows_at_once = int(batch_size) if str(batch_size).isdecimal() else 16
 
     @property
@@ -130,7 +131,6 @@ class Phijax(TemplateLM):
         most = min(int(options.get('max_gen_toks', self.max_gen_toks)), self.max_length // 2)
         room = self.max_length - most
         encoded = [self.tok_encode(text)[-room:] or [self.eot_token_id] for text in contexts]
-        drawn = bool(options.get('do_sample')) or float(options.get('temperature') or 0) > 0
         return completion.go_on(
             self.config,
             self.params,
@@ -138,11 +138,18 @@ class Phijax(TemplateLM):
             encoded,
             stop=stops,
             max_new_tokens=most,
-            temperature=float(options.get('temperature') or 1.0) if drawn else 0.0,
-            top_p=float(options.get('top_p', 1.0)),
-            top_k=int(options.get('top_k', 0)) if drawn else 0,
+            **_drawing(options),
             rows_at_once=self.rows_at_once,
         )[0]
+
+
+def _drawing(options: dict[str, Any]) -> dict[str, Any]:
+    """How the harness wants tokens to be drawn; greedily where it does not say."""
+    temperature = float(options.get('temperature') or 0.0)
+    if not temperature and options.get('do_sample'):
+        temperature = 1.0
+    limits = {'top_p': float(options.get('top_p', 1.0)), 'top_k': int(options.get('top_k', 0))}
+    return {'temperature': temperature, **(limits if temperature else {})}
 
 
 def evaluate(

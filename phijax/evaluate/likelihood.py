@@ -6,9 +6,9 @@ the rest of each follows from there. The logits are computed only where a token 
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
-import os
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, cast
 
@@ -22,20 +22,20 @@ from phijax import models
 from phijax.errors import InputError
 
 # Tokens that the device works on at once, and positions whose logits exist at once.
-_AT_ONCE = {'cpu': 1024, 'gpu': 32_768}
+_AT_ONCE = {'cpu': 1024, 'gpu': 16_384}
 _LOGITS_AT_ONCE = 1024
 # A beginning that all requests share is worth a pass of its own from this length on.
 _SHORTEST_PREFIX = 32
-# Neighbours share their beginning where it is more than this part of what is before their answers.
+# Neighbours share what is more than this part of all that is before their answers.
 _SHARED = 0.5
 _MOST_TAILS = 16
-# A row of a cache of so many positions takes as much memory as the work on one token.
-_ROOM_FOR_ONE = 4
+# Positions of caches that are there at once, or as many as tokens where these are more.
+_POSITIONS_AT_ONCE = 4096
 _UNSCORED = -1
 
 
 class Request(NamedTuple):
-    """Tokens to score after others. An empty context must be given as one token, the end of text."""
+    """Tokens to score after others; where there are none, after the end of text."""
 
     context: tuple[int, ...]
     continuation: tuple[int, ...]
@@ -133,6 +133,9 @@ def score_each(
         InputError: at once: a context or a continuation is empty, a token is outside the
             vocabulary, or a continuation alone is longer than the model's longest row.
     """
+    if jax.default_backend() == 'gpu' and not config.unroll:
+        # Many shapes are compiled, which takes long for a stack that is unrolled.
+        config = dataclasses.replace(config, unroll=1)
     rows = [_row(config, number, request) for number, request in enumerate(requests)]
     at_once = tokens_at_once or _AT_ONCE.get(jax.default_backend(), _AT_ONCE['gpu'])
     by_factors = [[row for row in rows if _is_long(config, row) == long] for long in (False, True)]
@@ -173,18 +176,16 @@ def _scored(
     prefix = _common([row.stem for row in rows]) if len(rows) > 1 else ()
     prefix = prefix if len(prefix) >= _SHORTEST_PREFIX else ()
     begun: dict[int, models.Cache] = {}
-    for room, groups in _batches(_groups(rows, len(prefix)), at_once, len(prefix)):
-        room = min(room, config.max_length)
+    for most, groups in _batches(_groups(rows, len(prefix)), at_once, len(prefix)):
+        room = min(most, config.max_length)
         if room not in begun:
             begun[room] = _begin(config, params, prefix, long, room)
         stems = [group.stem[len(prefix) :] for group in groups]
-        cache, owners = begun[room], [0] * len(groups)
-        if any(stems):
-            cache = _extend(config, params, cache, *_padded(stems))
-            owners = list(range(len(groups)))
+        empty = not any(stems)
+        cache = begun[room] if empty else _extend(config, params, begun[room], *_padded(stems))
         tails = [
-            _Tail(owner, row, row.tokens[len(group.stem) :])
-            for owner, group in zip(owners, groups, strict=True)
+            _Tail(0 if empty else owner, row, row.tokens[len(group.stem) :])
+            for owner, group in enumerate(groups)
             for row in group.rows
         ]
         yield from _finished(config, params, cache, tails, at_once, room)
@@ -201,7 +202,7 @@ def _finished(
     """The numbers and scores of the rows of the tails, those of similar length together."""
     tails = sorted(tails, key=lambda tail: -len(tail.tokens))
     while tails:
-        most = at_once // max(_width(len(tails[0].tokens)), room // _ROOM_FOR_ONE)
+        most = min(at_once // _width(len(tails[0].tokens)), _positions(at_once) // room)
         part, tails = tails[: max(most, 1)], tails[max(most, 1) :]
         tokens, lengths = _padded([tail.tokens for tail in part])
         owners = np.zeros(len(tokens), np.int32)
@@ -239,12 +240,17 @@ def _batches(groups: list[_Group], at_once: int, shared: int) -> Iterator[tuple[
     while start < len(groups):
         room, end = _power(groups[start].longest), start
         while end < len(groups) and _power(groups[end].longest) == room:
-            width = _width(len(groups[end].stem) - shared)
-            if end > start and width * (end + 1 - start) > at_once:
+            width, count = _width(len(groups[end].stem) - shared), end + 1 - start
+            if count > 1 and (width * count > at_once or room * count > _positions(at_once)):
                 break
             end += 1
         yield room, groups[start:end]
         start = end
+
+
+def _positions(at_once: int) -> int:
+    """Positions that the rows of a cache may have together."""
+    return max(at_once, _POSITIONS_AT_ONCE)
 
 
 def _padded(rows: Sequence[Sequence[int]]) -> tuple[Int[np.ndarray, 'b t'], Int[np.ndarray, ' b']]:
@@ -259,7 +265,10 @@ def _padded(rows: Sequence[Sequence[int]]) -> tuple[Int[np.ndarray, 'b t'], Int[
 
 def _common(rows: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     """The longest beginning that all rows have: that of the first and the last in order."""
-    return tuple(os.path.commonprefix([list(row) for row in rows])) if rows else ()
+    if not rows:
+        return ()
+    pairs = zip(min(rows), max(rows), strict=False)
+    return tuple(token for token, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _power(size: int) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import bisect
 import collections
 import dataclasses
 import hashlib
+import itertools
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from phijax import models
 from phijax.data import chat
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from phijax.data.tokenizer import Tokenizer
 
 Record = dict[str, Any]
+T = TypeVar('T')
 
 
 class Model(NamedTuple):
@@ -52,7 +55,7 @@ class Settings:
     seed: int = 0
     rows_at_once: int = 16
     tokens_at_once: int = 0
-    execution: Execution = Execution()
+    execution: Execution = dataclasses.field(default_factory=Execution)
 
 
 def first(items: Sequence[Choice] | Sequence[Problem], limit: int) -> list[Choice | Problem]:
@@ -86,23 +89,26 @@ def _choose(
     # Items of one group share the words that introduce it, and with them a pass of the model.
     for group in dict.fromkeys(item.group for item in items):
         own = [item for item in items if item.group == group]
-        asked = encoding.requests(own, settings.style, model.tokenizer)
-        owners = [place for place, requests in enumerate(asked) for _ in requests]
-        missing = [len(requests) for requests in asked]
-        scores: dict[int, likelihood.Score] = {}
-        for number, score in likelihood.score_each(
-            model.config,
-            model.params,
-            [request for requests in asked for request in requests],
-            tokens_at_once=settings.tokens_at_once,
-        ):
-            scores[number] = score
-            place = owners[number]
-            missing[place] -= 1
-            if not missing[place]:
-                first = owners.index(place)
-                last = first + len(asked[place])
-                yield _chosen(task, own[place], [scores.pop(i) for i in range(first, last)])
+        for item, scores in _scored(model, own, settings):
+            yield _chosen(task, item, scores)
+
+
+def _scored(
+    model: Model, items: Sequence[Choice], settings: Settings
+) -> Iterator[tuple[Choice, list[likelihood.Score]]]:
+    """Each item with the scores of its answers, as soon as it has all."""
+    asked = encoding.requests(items, settings.style, model.tokenizer)
+    flat = list(itertools.chain.from_iterable(asked))
+    ends = list(itertools.accumulate(map(len, asked)))
+    scores: dict[int, likelihood.Score] = {}
+    for number, score in likelihood.score_each(
+        model.config, model.params, flat, tokens_at_once=settings.tokens_at_once
+    ):
+        scores[number] = score
+        place = bisect.bisect(ends, number)
+        own = range(ends[place] - len(asked[place]), ends[place])
+        if all(i in scores for i in own):
+            yield items[place], [scores[i] for i in own]
 
 
 def _chosen(task: Task, item: Choice, scores: Sequence[likelihood.Score]) -> Record:
@@ -113,17 +119,16 @@ def _chosen(task: Task, item: Choice, scores: Sequence[likelihood.Score]) -> Rec
     nats = [score.log_likelihood for score in scores]
     characters = [len(answer) for answer in item.answers]
     num_bytes = [len(answer.encode()) for answer in item.answers]
-    lengths = {
-        'accuracy': [1] * len(nats),
-        'accuracy_per_character': characters,
-        'accuracy_per_byte': num_bytes,
+    choices = {
+        'accuracy': _best(nats, [1] * len(nats)),
+        'accuracy_per_character': _best(nats, characters),
+        'accuracy_per_byte': _best(nats, num_bytes),
     }
-    choices = {metric: _best(nats, lengths[metric]) for metric in task.metrics}
     return {
         'id': item.id,
         'group': item.group,
         'correct': choices[task.metrics[0]] == item.gold,
-        'values': {metric: float(place == item.gold) for metric, place in choices.items()},
+        'values': {metric: float(choices[metric] == item.gold) for metric in task.metrics},
         'cut': max(score.cut for score in scores),
         'gold': item.gold,
         'chosen': choices[task.metrics[0]],
@@ -154,16 +159,14 @@ def _written(
     assert task.writing is not None
     config, params, tokenizer = model
     most = min(settings.max_new_tokens or task.writing.max_new_tokens, config.max_length // 2)
-    encoded = encoding.prompts(problems, settings.style, tokenizer)
-    cuts = [max(len(ids) + most - config.max_length, 0) for ids in encoded]
-    asked = [(ids or [tokenizer.end_of_text])[cut:] for ids, cut in zip(encoded, cuts, strict=True)]
+    asked, cuts = _fitting(model, problems, settings.style, most)
     count = settings.num_samples
     stops, ends = _endings(task, settings.style, tokenizer)
     texts, whole = completion.go_on(
         config,
         params,
         tokenizer,
-        [ids for ids in asked for _ in range(count)],
+        _each(asked, count),
         stop=stops,
         ends=ends,
         streams=[_stream(problem, number) for problem in problems for number in range(count)],
@@ -174,7 +177,7 @@ def _written(
         rows_at_once=settings.rows_at_once,
     )
     grades = task.writing.grade(
-        [problem for problem in problems for _ in range(count)],
+        _each(problems, count),
         texts,
         settings.execution,
         settings.style != encoding.COMPLETION,
@@ -183,6 +186,21 @@ def _written(
         own = slice(place * count, (place + 1) * count)
         record = _record(task, problem, texts[own], grades[own])
         yield record | {'cut': cuts[place], 'unfinished': whole[own].count(False)}
+
+
+def _fitting(
+    model: Model, problems: Sequence[Problem], style: str, most: int
+) -> tuple[list[list[int]], list[int]]:
+    """Prompts that leave room for so many tokens, and how many each has lost from its start."""
+    encoded = encoding.prompts(problems, style, model.tokenizer)
+    cuts = [max(len(ids) + most - model.config.max_length, 0) for ids in encoded]
+    end = [model.tokenizer.end_of_text]
+    return [(ids or end)[cut:] for ids, cut in zip(encoded, cuts, strict=True)], cuts
+
+
+def _each(values: Sequence[T], count: int) -> list[T]:
+    """Each of the values so many times."""
+    return [value for value in values for _ in range(count)]
 
 
 def _record(task: Task, problem: Problem, texts: Sequence[str], grades: Sequence[Grade]) -> Record:

@@ -1,4 +1,4 @@
-"""An evaluation as frozen values, checked before a model is opened. Pure Python: it answers at once."""
+"""An evaluation as frozen values, checked before a model is opened. It answers at once."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -119,7 +119,7 @@ def from_dict(fields: Mapping[str, Any]) -> Plan:
     """
     check_keys('', fields, [field.name for field in dataclasses.fields(Plan)])
     check_keys('sandbox.', fields['sandbox'], [f.name for f in dataclasses.fields(Sandbox)])
-    values = {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
     plan = Plan(**values | {'sandbox': Sandbox(**fields['sandbox'])})
     for name, least in _LEAST.items():
         value = getattr(plan, name)

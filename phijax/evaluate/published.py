@@ -38,6 +38,7 @@ class _Paper(NamedTuple):
     shots: Mapping[str, int]
     writes: tuple[str, ...]
     words: str
+    usual_shots: int | None = 0
 
 
 _HOW = {
@@ -51,17 +52,18 @@ _HOW = {
     'phi2': _Paper(
         'arXiv:2404.14219, table of sec. 3',
         {'mmlu': 5, 'gsm8k': 8, 'mbpp': 3},
-        ('gsm8k', 'humaneval', 'mbpp', 'arc_challenge', 'hellaswag'),
+        ('mmlu', 'gsm8k', 'humaneval', 'mbpp', 'arc_challenge', 'hellaswag'),
         'its prompts and how it reads answers, in a harness of its own',
+        None,
     ),
 }
 _HOW['phi3'] = _HOW['phi2']
 
-_PHI1_5 = (
-    'winogrande arc_easy arc_challenge boolq siqa piqa hellaswag mmlu openbookqa squad'.split()
-)
-_PHI1_5 += 'gsm8k_program humaneval mbpp'.split()
-_PHI3 = 'mmlu hellaswag gsm8k humaneval mbpp arc_challenge'.split()
+_PHI1_5 = [
+    *('winogrande', 'arc_easy', 'arc_challenge', 'boolq', 'siqa', 'piqa', 'hellaswag', 'mmlu'),
+    *('openbookqa', 'squad', 'gsm8k_program', 'humaneval', 'mbpp'),
+]
+_PHI3 = ['mmlu', 'hellaswag', 'gsm8k', 'humaneval', 'mbpp', 'arc_challenge']
 _TABLES: tuple[tuple[str, str, str, list[str], tuple[float, ...]], ...] = (
     ('phi1', 'phi1', 'V', ['humaneval', 'mbpp'], (50.6, 55.5)),
     ('phi1_small', 'phi1', 'V', ['humaneval'], (45.0,)),
@@ -112,16 +114,14 @@ def comparable(figure: Figure, summary: Mapping[str, Any]) -> str:
         summary: of `evaluate.summarise`, with `shots` and `writes`.
     """
     paper = _HOW[figure.how]
-    shots = paper.shots.get(figure.task, 0 if figure.how in ('phi1', 'phi1_5') else None)
+    shots = paper.shots.get(figure.task, paper.usual_shots)
     wrong = []
-    if shots is not None and summary['shots'] != shots:
+    if shots not in (None, summary['shots']):
         wrong.append(f'{summary["shots"]} solved items were shown, there {shots}')
-    if (figure.task in paper.writes) != ('answers' in summary):
-        wrong.append(
-            'answers were scored by likelihood, there they were written'
-            if figure.task in paper.writes
-            else 'answers were written, there they were scored by likelihood'
-        )
+    ways = ('scored by likelihood', 'written')
+    own, theirs = 'answers' in summary, figure.task in paper.writes
+    if own != theirs:
+        wrong.append(f'answers were {ways[own]}, there they were {ways[theirs]}')
     if wrong:
         return f'not comparable: {"; ".join(wrong)}.'
     return f'near, not equal: the paper does not publish {paper.words}.'

@@ -26,12 +26,14 @@ LIMITS = (
     'Of many tasks one in twenty is outside its interval by chance alone.',
 )
 _STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#222}
+body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem}
 table{border-collapse:collapse;margin:1rem 0;width:100%}td,th{padding:.3rem .6rem;text-align:left}
 th{border-bottom:2px solid #888}td{border-bottom:1px solid #ddd;vertical-align:top}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
-.bar{position:relative;height:.8rem;width:14rem;background:#eee}.bar i{position:absolute;height:100%}
-.bar .range{background:#56B4E9}.bar .at{width:2px;background:#003f66}.bar .chance{width:1px;background:#D55E00}
+.bar{position:relative;height:.8rem;width:14rem;background:#eee}
+.bar i{position:absolute;height:100%}
+.bar .range{background:#56B4E9}.bar .at{width:2px;background:#003f66}
+.bar .chance{width:1px;background:#D55E00}
 pre{background:#f6f6f6;padding:.6rem;white-space:pre-wrap;overflow-wrap:anywhere}
 """
 
@@ -113,7 +115,7 @@ def _examples(found: Mapping[str, Any], into: Path) -> str:
     """Of each task a few items that were right and a few that were wrong, drawn at random."""
     parts = []
     for task in found['tasks'].values():
-        records = [record for record in read(into / task['samples'])]
+        records = read(into / task['samples'])
         for word, wanted in (('right', True), ('wrong', False)):
             own = [record for record in records if record['correct'] == wanted]
             own = random.Random(0).sample(own, min(_SHOWN, len(own)))

@@ -45,7 +45,7 @@ def run(plan: Plan, checkpoint: str | os.PathLike[str], workdir: str | os.PathLi
     execution = _execution(plan, Path(workdir))
     model, identity = load(checkpoint, plan.dtype, plan.bits)
     into = Path(workdir)
-    with files.lock(into), _spread(model.config):
+    with files.lock(into), _spread():
         before = files.read_json(into / RESULTS)
         summaries = {}
         for task in plan.chosen():
@@ -56,10 +56,15 @@ def run(plan: Plan, checkpoint: str | os.PathLike[str], workdir: str | os.PathLi
                 'settings': dataclasses.asdict(plan),
                 'sandbox': execution.described() if execution else None,
                 'environment': report.environment() | {'device': _device()},
-                'tasks': (before or {}).get('tasks', {}) | summaries,
+                'tasks': _ordered((before or {}).get('tasks', {}) | summaries),
             }
             files.write_json(into / RESULTS, found)
         return results.write(found, plan, into)
+
+
+def _ordered(summaries: dict[str, Any]) -> dict[str, Any]:
+    """In the order of the table, whatever was evaluated first."""
+    return {name: summaries[name] for name in tasks.TASKS if name in summaries}
 
 
 def load(
@@ -171,7 +176,7 @@ def _placed(config: models.Config, params: models.Params) -> models.Params:
     return jax.device_put(params, cut)
 
 
-def _spread(config: models.Config) -> contextlib.AbstractContextManager:
+def _spread() -> contextlib.AbstractContextManager:
     """Within it the work is spread over all devices."""
     alone = len(jax.devices()) == 1
     return contextlib.nullcontext() if alone else partitioning.activations(_mesh())

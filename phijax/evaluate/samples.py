@@ -52,14 +52,18 @@ class Samples:
             return
         first, *records = _values(self.path)
         before = first.get('asked')
-        changed = [key for key in asked if not before or before.get(key) != asked[key]]
-        if changed:
-            old = {key: before.get(key) for key in changed} if before else None
+        if before != asked:
             raise InputError(
-                f'{self.path} has answers to other questions. Changed: {old} -> '
-                f'{ {key: asked[key] for key in changed} }. Use another workdir.'
+                f'{self.path} has answers to other questions. Changed: '
+                f'{"; ".join(_changes(before or {}, asked))}. Use another workdir.'
             )
         self.records = {record['id']: record for record in records}
+
+
+def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in now.items():
+        if before.get(key) != value:
+            yield f'{key}: {before.get(key)} -> {value}'
 
 
 def read(path: Path) -> list[Record]:

@@ -57,15 +57,13 @@ def mean(values: Values, clusters: Sequence[Hashable] | None = None) -> Estimate
     Raises:
         ValueError: there are no values, or not a cluster for each.
     """
-    sums = np.asarray(values, float)
-    if not sums.size or (clusters is not None and len(clusters) != sums.size):
-        stated = 'no clusters' if clusters is None else f'{len(clusters)} clusters'
-        raise ValueError(f'a mean of {sums.size} values in {stated} has no interval')
-    value, counts = float(sums.mean()), np.ones_like(sums)
-    if clusters is not None:
-        numbers: dict[Hashable, int] = {}
-        of = [numbers.setdefault(cluster, len(numbers)) for cluster in clusters]
-        sums, counts = np.bincount(of, sums), np.bincount(of).astype(float)
+    each = np.asarray(values, float)
+    groups = range(len(each)) if clusters is None else clusters
+    if not len(each) or len(groups) != len(each):
+        raise ValueError(f'a mean of {len(each)} values in {len(groups)} clusters has no interval')
+    numbers: dict[Hashable, int] = {}
+    of = [numbers.setdefault(group, len(numbers)) for group in groups]
+    sums, counts = np.bincount(of, each), np.bincount(of).astype(float)
     rng, means = np.random.default_rng(0), np.empty(_RESAMPLES)
     at_once = max(1, _DRAWN // len(sums))
     for start in range(0, _RESAMPLES, at_once):
@@ -73,7 +71,7 @@ def mean(values: Values, clusters: Sequence[Hashable] | None = None) -> Estimate
         draws = rng.integers(len(sums), size=(stop - start, len(sums)))
         means[start:stop] = sums[draws].sum(axis=1) / counts[draws].sum(axis=1)
     low, high = np.percentile(means, (50 * (1 - _CONFIDENCE), 50 * (1 + _CONFIDENCE)))
-    return Estimate(value, float(low), float(high))
+    return Estimate(float(each.mean()), float(low), float(high))
 
 
 def difference(

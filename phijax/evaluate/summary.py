@@ -2,7 +2,7 @@
 
 import collections
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from phijax.evaluate import statistics
@@ -20,12 +20,7 @@ def summarise(task: Task, records: Sequence[Record], ks: Sequence[int] = ()) -> 
     Args:
         ks: the k of pass@k, for problems with several answers.
     """
-    metrics = {
-        metric: figure([record['values'][metric] for record in records]) for metric in task.metrics
-    }
-    answers = [answer for record in records for answer in record.get('answers', ())]
-    for k in ks if task.writing and task.writing.runs_code else ():
-        metrics[f'pass@{k}'] = figure([_passing(record, k) for record in records])
+    metrics = {metric: figure([r['values'][metric] for r in records]) for metric in task.metrics}
     summary = {
         'task': task.name,
         'title': task.title,
@@ -36,11 +31,8 @@ def summarise(task: Task, records: Sequence[Record], ks: Sequence[int] = ()) -> 
         'prompts_cut': sum(record['cut'] > 0 for record in records),
     }
     if task.writing:
-        summary['answers'] = len(answers)
-        summary['extraction_failures'] = sum(answer['found'] is None for answer in answers)
-        summary['unfinished'] = sum(record['unfinished'] for record in records)
-        reasons = collections.Counter(answer['reason'] for answer in answers)
-        summary['reasons'] = dict(reasons.most_common())
+        summary |= _writing(records)
+        metrics |= _passing(records, ks) if task.writing.runs_code else {}
     groups = _groups(task, records)
     return summary | ({'groups': groups} if len(groups) > 1 else {})
 
@@ -60,9 +52,24 @@ def figure(values: Sequence[float]) -> dict[str, float]:
     }
 
 
-def _passing(record: Mapping[str, Any], k: int) -> float:
-    correct = [answer['correct'] for answer in record['answers']]
-    return statistics.pass_at_k(len(correct), sum(correct), k)
+def _writing(records: Sequence[Record]) -> dict[str, Any]:
+    """What became of the written answers."""
+    answers = [answer for record in records for answer in record['answers']]
+    return {
+        'answers': len(answers),
+        'extraction_failures': sum(answer['found'] is None for answer in answers),
+        'unfinished': sum(record['unfinished'] for record in records),
+        'reasons': dict(collections.Counter(a['reason'] for a in answers).most_common()),
+    }
+
+
+def _passing(records: Sequence[Record], ks: Sequence[int]) -> dict[str, dict[str, float]]:
+    """pass@k for each k."""
+    correct = [[answer['correct'] for answer in record['answers']] for record in records]
+    return {
+        f'pass@{k}': figure([statistics.pass_at_k(len(own), sum(own), k) for own in correct])
+        for k in ks
+    }
 
 
 def _groups(task: Task, records: Sequence[Record]) -> dict[str, dict[str, float]]:

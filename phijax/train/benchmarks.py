@@ -3,7 +3,9 @@
 import dataclasses
 
 from phijax.errors import InputError
-from phijax.evaluate import encoding, tasks
+from phijax.evaluate import encoding
+from phijax.evaluate import tasks as every
+from phijax.evaluate.tasks import Execution, Task
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,9 +24,9 @@ class Benchmarks:
     limit: int
     style: str
 
-    def chosen(self) -> list[tasks.Task]:
+    def chosen(self) -> list[Task]:
         """The tasks, each once."""
-        return [tasks.task(name) for name in tasks.expand(self.tasks)]
+        return [every.task(name) for name in every.expand(self.tasks)]
 
     def are_due(self, step: int, num_steps: int) -> bool:
         """Whether they are asked after this step."""
@@ -49,7 +51,7 @@ class Benchmarks:
             )
         encoding.check_style(self.style)
         if any(task.writing and task.writing.runs_code for task in self.chosen()):
-            tasks.Execution().check()
+            Execution().check()
 
 
 NONE = Benchmarks(tasks=(), every=0, limit=100, style=encoding.COMPLETION)

@@ -126,3 +126,11 @@ def test_a_value_that_is_not_utf8(tmp_path):
         Dropped('not_utf8', str(path)),
         'more',
     ]
+
+
+def test_rows_of_an_arrow_stream(tmp_path):
+    rows = [{'question': 'Why?', 'choices': ['a', 'b'], 'answer': 1}] * 3
+    table = pyarrow.Table.from_pylist(rows)
+    with pyarrow.ipc.new_stream(tmp_path / 'rows.arrow', table.schema) as stream:
+        stream.write_table(table, max_chunksize=2)
+    assert document.read_arrow(tmp_path / 'rows.arrow') == rows

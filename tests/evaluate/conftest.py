@@ -1,5 +1,6 @@
 """A small model with a tokenizer, as others read it."""
 
+import dataclasses
 import pathlib
 
 import jax
@@ -8,21 +9,9 @@ import pytest
 from phijax import models
 from phijax.data import tokenizer as tokenizers
 from phijax.interop import huggingface
+from tests.generate import test_completion
 
-CONFIG = models.config(
-    'phi1',
-    vocab_size=320,
-    embed_dim=32,
-    num_layers=2,
-    num_heads=4,
-    num_kv_heads=2,
-    head_dim=8,
-    mlp_dim=64,
-    rotary_dim=4,
-    max_length=1024,
-    init_std=0.3,
-    unroll=1,
-)
+CONFIG = dataclasses.replace(test_completion.CONFIG, max_length=1024)
 
 
 @pytest.fixture(scope='session')

@@ -29,6 +29,7 @@ _HELDOUT = 0.5
 
 _FIRST = ('amber', 'birch', 'cedar', 'delta', 'ember', 'fjord', 'grove', 'heron', 'ivory', 'jade')
 _SECOND = ('anvil', 'basin', 'crown', 'depot', 'forge', 'gate', 'harbour', 'kiln', 'mill', 'tower')
+_NAMES = tuple(f'{first} {second}' for first in _FIRST for second in _SECOND)
 
 
 class Canary(NamedTuple):
@@ -72,13 +73,13 @@ def draw(seed: int, each: int = 4, copies: Sequence[int] = COPIES) -> list[Canar
         InputError: there are more than there are names for.
     """
     count = each * (len(copies) + 1)
-    if not 0 < count <= len(_FIRST) * len(_SECOND) or min(copies, default=1) < 1:
+    if not 0 < count <= len(_NAMES) or min(copies, default=1) < 1:
         raise InputError(
             f'{each} canaries of each of {len(copies)} numbers of copies and of controls are '
-            f'{count}; allowed are 1 to {len(_FIRST) * len(_SECOND)}, and 1 copy or more'
+            f'{count}; allowed are 1 to {len(_NAMES)}, and 1 copy or more'
         )
     rng = random.Random(seed)
-    names = rng.sample([f'{first} {second}' for first in _FIRST for second in _SECOND], count)
+    names = rng.sample(_NAMES, count)
     numbers = [number for number in (0, *copies) for _ in range(each)]
     return [
         Canary(f'The number of the {name} is ', _digits(rng), number)

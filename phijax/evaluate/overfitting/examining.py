@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from phijax import report
 from phijax.data.tokenize import files
 from phijax.errors import InputError
@@ -16,6 +18,7 @@ from phijax.evaluate.overfitting.order import order_test
 from phijax.evaluate.overfitting.plan import Plan
 from phijax.evaluate.overfitting.sets import SETS, Pair, matching
 from phijax.evaluate.overfitting.texts import Reader
+from phijax.evaluate.overfitting.tokens import TokenScores
 from phijax.evaluate.tasks import Execution, Problem
 
 RESULTS = 'overfitting.json'
@@ -36,7 +39,7 @@ def run(plan: Plan, checkpoint: str | os.PathLike[str], workdir: str | os.PathLi
     into = Path(workdir)
     tokens = _tokens(plan, Path(checkpoint))
     with files.lock(into):
-        found = {
+        found: dict[str, Any] = {
             'checkpoint': str(checkpoint),
             'identity': identity,
             'settings': dataclasses.asdict(plan),
@@ -61,12 +64,8 @@ def _examine(plan: Plan, name: str, model: Model, tokens: Path | None) -> dict[s
     members, others = [public[i] for i in twins], [str(pairs[i].twin) for i in twins]
     own, theirs = [scores[i] for i in twins], reader.scores(others)
     likelihoods = membership.per_character(members, own), membership.per_character(others, theirs)
-    lowered = [reader.scores([text.lower() for text in side]) for side in (members, others)]
-    sides = (
-        membership.model_scores(members, own, lowered[0]),
-        membership.model_scores(others, theirs, lowered[1]),
-    )
-    both = {detector: (sides[0][detector], sides[1][detector]) for detector in sides[0]}
+    sides = _model_scores(reader, members, own), _model_scores(reader, others, theirs)
+    both = {detector: (first, sides[1][detector]) for detector, first in sides[0].items()}
     order = order_test(
         public,
         reader.log_likelihoods,
@@ -80,7 +79,6 @@ def _examine(plan: Plan, name: str, model: Model, tokens: Path | None) -> dict[s
         'matching': matching(pairs),
         'nats per character': [float(side.mean()) for side in likelihoods],
         'likelihood gap': statistics.difference(*likelihoods)._asdict(),
-        'likelihood p': statistics.rank_test(*likelihoods),
         'detectors': {
             detector: {**each.auroc._asdict(), 'blind': each.blind}
             for detector, each in membership.detectors(members, others, both).items()
@@ -89,6 +87,13 @@ def _examine(plan: Plan, name: str, model: Model, tokens: Path | None) -> dict[s
         'accuracy gap': _accuracies(plan, name, model, pairs),
         'training': _training(plan, name, model, pairs, tokens),
     }
+
+
+def _model_scores(
+    reader: Reader, texts: Sequence[str], scores: Sequence[TokenScores]
+) -> dict[str, np.ndarray]:
+    lowered = reader.scores([text.lower() for text in texts])
+    return membership.model_scores(texts, scores, lowered)
 
 
 def _accuracies(
@@ -136,16 +141,23 @@ def _training(
     }
     if plan.evaluation:
         right = _right(Path(plan.evaluation) / 'samples' / f'{name}.jsonl')
-        known = [place for place, pair in enumerate(pairs) if pair.id in right]
-        own = [matches[i] for i in known], [right[pairs[i].id] for i in known]
-        gained = gain.performance_gain(*own)
-        found['gain'] = {
-            'accuracy': gained.accuracy,
-            'p': gained.p_value,
-            'curve': [point._asdict() for point in gained.curve],
-            'chosen': gained.chosen and gained.chosen._asdict(),
-        }
+        found['gain'] = _gain(pairs, matches, right)
     return found
+
+
+def _gain(
+    pairs: Sequence[Pair], matches: Sequence[overlap.Match], right: dict[str, bool]
+) -> dict[str, Any]:
+    """How much of the accuracy on the items that were answered is due to matches."""
+    known = [place for place, pair in enumerate(pairs) if pair.id in right]
+    own = [matches[i] for i in known], [right[pairs[i].id] for i in known]
+    gained = gain.performance_gain(*own)
+    return {
+        'accuracy': gained.accuracy,
+        'p': gained.p_value,
+        'curve': [point._asdict() for point in gained.curve],
+        'chosen': gained.chosen and gained.chosen._asdict(),
+    }
 
 
 def _right(path: Path) -> dict[str, bool]:
@@ -174,5 +186,6 @@ def _tokens(plan: Plan, checkpoint: Path) -> Path | None:
     """The directory of the training tokens, where there is one."""
     if plan.tokens:
         return Path(plan.tokens)
-    own = checkpoint / 'data'
+    workdir = checkpoint.parent.parent if checkpoint.parent.name == 'checkpoints' else checkpoint
+    own = workdir / 'data'
     return own if (own / 'manifest.json').is_file() else None

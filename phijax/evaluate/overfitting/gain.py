@@ -80,15 +80,20 @@ def performance_gain(matches: Sequence[Match], correct: Sequence[bool]) -> Gain:
         )
         for at, i in enumerate(kept)
     ]
-    chance = np.array(
-        [rng.permutation(right) @ clean / clean.sum(axis=0) for _ in range(_RESAMPLES)]
-    )
-    chance = right.mean() - chance
+    best, p_value = _largest(rng, gains, right, clean)
+    return Gain(float(right.mean()), curve, curve[best], p_value)
+
+
+def _largest(
+    rng: np.random.Generator, gains: np.ndarray, right: np.ndarray, clean: np.ndarray
+) -> tuple[int, float]:
+    """Which gain is largest for its spread by chance, and how often chance has as large a one."""
+    shuffled = [rng.permutation(right) @ clean / clean.sum(axis=0) for _ in range(_RESAMPLES)]
+    chance = right.mean() - np.array(shuffled)
     spread = np.maximum(chance.std(axis=0), 1e-9)
     best = int(np.argmax(gains / spread))
     as_large = (chance / spread).max(axis=1) >= (gains / spread)[best] - 1e-9
-    p_value = (1 + int(as_large.sum())) / (1 + _RESAMPLES)
-    return Gain(float(right.mean()), curve, curve[best], p_value)
+    return best, (1 + int(as_large.sum())) / (1 + _RESAMPLES)
 
 
 def _gains(weights: np.ndarray, right: np.ndarray, clean: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 
 from phijax.evaluate import statistics
 from phijax.evaluate.overfitting.tokens import TokenScores
-from phijax.evaluate.statistics import Estimate
+from phijax.evaluate.statistics import Estimate, Values
 
 # Source: arXiv:2310.16789, sec. 4.2, and arXiv:2404.02936: 20 % of the tokens.
 SHARE = 0.2
@@ -40,7 +40,7 @@ class Detector(NamedTuple):
 def detectors(
     members: Sequence[str],
     others: Sequence[str],
-    scores: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    scores: Mapping[str, tuple[Values, Values]],
 ) -> dict[str, Detector]:
     """The AUROC of each score, then of the blind baselines.
 
@@ -58,7 +58,7 @@ def detectors(
 def model_scores(
     texts: Sequence[str],
     scores: Sequence[TokenScores],
-    lowered: Sequence[TokenScores] | None = None,
+    lowered: Sequence[TokenScores],
 ) -> dict[str, np.ndarray]:
     """What the model's scores say of each text, by the name of the detector; high means a member.
 
@@ -67,18 +67,16 @@ def model_scores(
     Min-K%, arXiv:2310.16789; Min-K%++, arXiv:2404.02936.
 
     Args:
-        lowered: scores of the same texts in lower case; without them there is no such ratio.
+        lowered: scores of the same texts in lower case.
     """
     nats = np.array([-each.log_likelihood for each in scores])
-    found = {
+    return {
         'loss': -nats / [len(each.mean) for each in scores],
         'loss / zlib size': -nats / [_zlib_size(text) for text in texts],
+        'loss / lower case': -nats / [-each.log_likelihood for each in lowered],
         'Min-K%': np.array([min_k(each) for each in scores]),
         'Min-K%++': np.array([min_k_plus_plus(each) for each in scores]),
     }
-    if lowered is not None:
-        found['loss / lower case'] = -nats / [-each.log_likelihood for each in lowered]
-    return found
 
 
 def min_k(scores: TokenScores, part: float = SHARE) -> float:
@@ -142,10 +140,7 @@ def cross_validated(
     counts = [_words(text) for text in texts]
     labels = np.zeros(len(texts), bool)
     labels[: len(positive)] = positive
-    names = list(dict.fromkeys(groups))
-    order = np.random.default_rng(0).permutation(len(names))
-    fold_of = {names[place]: number % _FOLDS for number, place in enumerate(order)}
-    folds = np.array([fold_of[group] for group in groups])
+    folds = _folds(groups)
     scores = np.zeros(len(texts))
     for fold in range(_FOLDS):
         yes, no = (_sum(counts, (folds != fold) & side) for side in (labels, ~labels))
@@ -157,6 +152,14 @@ def cross_validated(
                 for word, count in counts[i].items()
             )
     return scores
+
+
+def _folds(groups: Sequence[Hashable]) -> np.ndarray:
+    """The fold of each text; a group has one."""
+    names = list(dict.fromkeys(groups))
+    order = np.random.default_rng(0).permutation(len(names))
+    fold_of = {names[place]: number % _FOLDS for number, place in enumerate(order)}
+    return np.array([fold_of[group] for group in groups])
 
 
 def _words(text: str) -> Counter[str]:

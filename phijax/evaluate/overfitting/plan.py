@@ -64,16 +64,14 @@ def from_dict(fields: Mapping[str, Any]) -> Plan:
         InputError: an unknown or missing key, or a value that is not allowed.
     """
     check_keys('', fields, [field.name for field in dataclasses.fields(Plan)])
-    plan = Plan(**{key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()})
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+    plan = Plan(**values)
     for name, least in _LEAST.items():
         value = getattr(plan, name)
         if not isinstance(value, int) or not value >= least:
             raise InputError(f'{name} must be a whole number of at least {least}, got {value!r}')
-    for name in plan.sets:
-        if name not in SETS:
-            raise InputError(f'sets must be of {", ".join(SETS)}, got {name!r}')
-    if not plan.sets:
-        raise InputError(f'sets is empty; there are {", ".join(SETS)}')
+    if not plan.sets or not set(plan.sets) <= set(SETS):
+        raise InputError(f'sets must be of {", ".join(SETS)}, got {list(plan.sets)}')
     if plan.dtype not in DTYPES:
         raise InputError(f'dtype must be one of {", ".join(DTYPES)}, got {plan.dtype!r}')
     if 0 < plan.limit < 2 * plan.shards:

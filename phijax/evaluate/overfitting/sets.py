@@ -35,7 +35,7 @@ def gsm8k(seed: int) -> list[Pair]:
     """
     pairs = []
     documents = reading.documents('gsm8k/gold_bpb_5shot')
-    asked = tasks.task('gsm8k').items(tasks.task('gsm8k').shots)
+    asked = _problems('gsm8k')
     for number, (document, problem) in enumerate(zip(documents, asked, strict=True)):
         item = arithmetic.Item(document['question'], document['answer'])
         other = arithmetic.twin(item, seed)
@@ -46,7 +46,7 @@ def gsm8k(seed: int) -> list[Pair]:
     return pairs
 
 
-def humaneval(seed: int) -> list[Pair]:
+def humaneval(seed: int) -> list[Pair]:  # noqa: ARG001 - as the others
     """The 164 problems, with twins of other names and examples; the seed changes nothing.
 
     Raises:
@@ -54,16 +54,22 @@ def humaneval(seed: int) -> list[Pair]:
     """
     pairs = []
     rows = reading.jsonl('humaneval', 'HumanEval.jsonl.gz')
-    for row, asked in zip(rows, tasks.task('humaneval').items(0), strict=True):
+    for row, asked in zip(rows, _problems('humaneval'), strict=True):
         fields = ('prompt', 'canonical_solution', 'test', 'entry_point')
         problem = code.Problem(*(row[field] for field in fields))
         other = code.twin(problem)
         text = problem.prompt + problem.solution
-        twin = other and other.prompt + other.solution
+        twin = other.prompt + other.solution if other else None
         measures = {'characters': ([len(text)], [len(twin)])} if twin else {}
         problems = None if other is None else (asked, _renamed(asked, other))
         pairs.append(Pair(row['task_id'], text, twin, problems, measures))
     return pairs
+
+
+def _problems(name: str) -> list[Problem]:
+    """The problems of a task, as a model is asked them."""
+    task = tasks.task(name)
+    return [item for item in task.items(task.shots) if isinstance(item, Problem)]
 
 
 def _renumbered(problem: Problem, item: arithmetic.Item, other: arithmetic.Item) -> Problem:

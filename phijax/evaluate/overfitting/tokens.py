@@ -61,17 +61,24 @@ def token_scores(
     scores: dict[int, TokenScores] = {}
     for start in range(0, len(order), rows_at_once):
         numbers = order[start : start + rows_at_once]
-        lengths = np.ones(min(rows_at_once, _power(len(numbers))), np.int32)
-        lengths[: len(numbers)] = [len(rows[number]) - 1 for number in numbers]
-        width = min(max(_power(lengths.max()), _SHORTEST), config.max_length)
-        tokens = np.zeros((len(lengths), width + 1), np.int32)
-        for line, number in zip(tokens, numbers, strict=False):
-            line[: len(rows[number])] = rows[number]
+        tokens, lengths = _padded(config, [rows[number] for number in numbers], rows_at_once)
         found = [np.asarray(each) for each in _scores(config, params, tokens, lengths)]
         for place, number in enumerate(numbers):
-            own = [each[place, : lengths[place]] for each in found]
-            scores[number] = TokenScores(*own)
+            scores[number] = TokenScores(*(each[place, : lengths[place]] for each in found))
     return [scores[number] for number in range(len(rows))]
+
+
+def _padded(
+    config: models.Config, rows: Sequence[Sequence[int]], rows_at_once: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rows as one array of one of few shapes, and how many tokens are predicted in each."""
+    lengths = np.ones(min(rows_at_once, _power(len(rows))), np.int32)
+    lengths[: len(rows)] = [len(row) - 1 for row in rows]
+    width = min(max(_power(lengths.max()), _SHORTEST), config.max_length)
+    tokens = np.zeros((len(lengths), width + 1), np.int32)
+    for line, row in zip(tokens, rows, strict=False):
+        line[: len(row)] = row
+    return tokens, lengths
 
 
 def by_chunks(

@@ -102,7 +102,7 @@ def digest(asked: Task, num_shots: int, style: str) -> str:
     return _hash([stops, *(_words(item, style) for item in asked.items(num_shots))])
 
 
-def data_digest(items: Sequence[Choice] | Sequence[Problem]) -> str:
+def data_digest(items: Sequence[Choice | Problem]) -> str:
     """A hash of which items these are and what is right, whatever the words around them."""
     return _hash(
         (item.id, item.gold if isinstance(item, Choice) else item.reference) for item in items

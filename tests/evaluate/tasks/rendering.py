@@ -21,15 +21,21 @@ TASKS = pathlib.Path(lm_eval.__file__).parent / 'tasks'
 Row = dict[str, Any]
 
 
-def build(path: str, rows: Sequence[Row], **changes: Any) -> ConfigurableTask:
+def build(
+    path: str, rows: Sequence[Row], solved: Sequence[Row] = (), **changes: Any
+) -> ConfigurableTask:
     """The harness's task of a YAML file, over these rows, whichever split it reads.
 
-    The metrics of generated programs would be fetched from a hub when they are named, so the
-    functions of such files are left out: `changes` has what replaces them.
+    Args:
+        solved: what it takes solved items from.
+        changes: what replaces the functions of the file, which are not loaded then: some fetch a
+            metric from a hub when they are named.
     """
     config = load_yaml(TASKS / path, resolve_func=not changes)
-    table = datasets.Dataset.from_list(list(rows))
-    config['custom_dataset'] = lambda **_: dict.fromkeys(('train', 'validation', 'test'), table)
+    tables = dict.fromkeys(('validation', 'test'), datasets.Dataset.from_list(list(rows)))
+    for name in ('train', 'dev'):
+        tables[name] = datasets.Dataset.from_list(list(solved or rows))
+    config['custom_dataset'] = lambda **_: tables
     return ConfigurableTask(config=config | changes)
 
 
@@ -56,3 +62,17 @@ def constant(path: str, function: str) -> list[Row]:
     returned = node.body[-1]
     assert isinstance(returned, ast.Return)
     return eval(compile(ast.Expression(returned.value), path, 'eval'), {})
+
+
+def marked(task: ConfigurableTask, text: str) -> list[float]:
+    """What the harness gives a text that was written for its first item, by each of its filters."""
+    [document] = task.eval_docs
+    request = task.construct_requests(document, '', metadata=(task.config.task, 0, 1))
+    request.resps = [text]
+    task._instances = [request]
+    task.apply_filters()
+    names = [each.name for each in task._filters]
+    return [
+        float(task.process_results(document, [request.filtered_resps[name]])['exact_match'])
+        for name in names
+    ]

@@ -157,18 +157,12 @@ def twin(item: Item, seed: int) -> Item | None:
     answer is another one.
     """
     variables = _variables(item)
-    if not variables or not _is_sound(item):
+    if not variables or not _is_sound(item) or not _renumbered(item, {}):
         return None
     rng = random.Random(f'{seed} {item.question}')
     for _ in range(_DRAWS):
-        new = {value: _draw(rng, value) for value in variables}
-        try:
-            made = _renumbered(item, new)
-        except (_Untraceable, ValueError):
-            continue
-        same = _equations(made.answer) == _equations(item.answer)
-        grammatical = not _WRONG_ARTICLE.search(made.question)
-        if made.result != item.result and same and grammatical and _is_sound(made):
+        made = _renumbered(item, {value: _draw(rng, value) for value in variables})
+        if made and made.result != item.result and _is_sound(made) and _reads_as(made, item):
             return _renamed(made, rng)
     return None
 
@@ -238,6 +232,12 @@ def _is_sound(item: Item) -> bool:
         return False
 
 
+def _reads_as(made: Item, item: Item) -> bool:
+    """Whether the words still fit: equations outside annotations hold as before, and articles."""
+    same = _equations(made.answer) == _equations(item.answer)
+    return same and not _WRONG_ARTICLE.search(made.question)
+
+
 def _variables(item: Item) -> list[int]:
     """The numbers of the question that can be drawn again: operands that are nothing else."""
     constants = _constants(item.question)
@@ -260,21 +260,18 @@ def _places(question: str) -> Iterator[tuple[int, int, int]]:
 
 def _constants(question: str) -> set[Fraction]:
     """The values that a question names in words, as shares, or as decimals."""
-    words = re.findall(r'[a-z]+', question.lower())
-    found = {Fraction(_WORDS[word]) for word in words if word in _WORDS}
-    for word in words:
-        if word in _SHARES:
-            found |= {Fraction(*_SHARES[word]), Fraction(_SHARES[word][0])}
+    words = set(re.findall(r'[a-z]+', question.lower()))
+    found = {Fraction(_WORDS[word]) for word in words & _WORDS.keys()}
+    for word in words & _SHARES.keys():
+        found |= {Fraction(*_SHARES[word]), Fraction(_SHARES[word][0])}
     for number in re.findall(r'(\d+(?:\.\d+)?)\s*(?:%|percent)', question):
         found |= {Fraction(number), Fraction(number) / 100, Fraction(100)}
     found |= {Fraction(number) for number in re.findall(r'(\d+)(?:st|nd|rd|th)\b', question)}
     for top, bottom in re.findall(r'(\d+)/(\d+)', question):
         found |= {Fraction(int(top)), Fraction(int(bottom))}
-    places = {start for _, start, _ in _places(question)}
-    for match in _NUMBER.finditer(question):
-        if match.start() not in places:
-            found.add(Fraction(match[0].replace(',', '')))
-    return found
+    numbers = {m.start(): Fraction(m[0].replace(',', '')) for m in _NUMBER.finditer(question)}
+    drawn_again = {start for _, start, _ in _places(question)}
+    return found | {numbers[start] for start in numbers.keys() - drawn_again}
 
 
 def _draw(rng: random.Random, value: int) -> int:
@@ -291,8 +288,19 @@ def _draw(rng: random.Random, value: int) -> int:
             return drawn * 10 ** (len(digits) - len(lead))
 
 
-def _renumbered(item: Item, new: Mapping[int, int]) -> Item:
-    """The item with its numbers replaced and its solution computed anew.
+def _renumbered(item: Item, new: Mapping[int, int]) -> Item | None:
+    """The item with its numbers replaced and its solution computed anew, if all can be traced."""
+    question = _replace(
+        item.question, [(a, b, new.get(n, n)) for n, a, b in _places(item.question)]
+    )
+    try:
+        return Item(question, _recomputed(item, new))
+    except (_Untraceable, ValueError):
+        return None
+
+
+def _recomputed(item: Item, new: Mapping[int, int]) -> str:
+    """The solution with the new numbers.
 
     Raises:
         _Untraceable: a number of the solution cannot be told from another.
@@ -302,9 +310,6 @@ def _renumbered(item: Item, new: Mapping[int, int]) -> Item:
         sources.setdefault(Fraction(number), set()).add(Fraction(new.get(number, number)))
     for constant in _constants(item.question):
         sources.setdefault(constant, set()).add(constant)
-    question = _replace(
-        item.question, [(a, b, new.get(n, n)) for n, a, b in _places(item.question)]
-    )
     parts, last = [], 0
     for match in _ANNOTATION.finditer(item.answer):
         parts.append(_rewritten(item.answer[last : match.start()], sources))
@@ -316,7 +321,7 @@ def _renumbered(item: Item, new: Mapping[int, int]) -> Item:
         parts.append(f'<<{expression}={value}>>')
         last = match.end()
     parts.append(_rewritten(item.answer[last:], sources))
-    return Item(question, ''.join(parts))
+    return ''.join(parts)
 
 
 def _rewritten(text: str, sources: Mapping[Fraction, set[Fraction]]) -> str:

@@ -7,6 +7,7 @@ the other knew the text.
 import ast
 import dataclasses
 import io
+import itertools
 import re
 import tokenize
 from collections.abc import Iterator, Mapping
@@ -66,15 +67,7 @@ def twin(problem: Problem) -> Problem | None:
 
 def _new_names(problem: Problem, tree: ast.Module) -> dict[str, str]:
     """The new name of the function and of each parameter that can have one."""
-    nodes = list(ast.walk(tree))
-    taken = {node.id for node in nodes if isinstance(node, ast.Name)}
-    taken |= {node.arg for node in nodes if isinstance(node, ast.arg)}
-    taken |= {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
-    # Names in calls with keywords and in formatted texts are not told from others by their tokens.
-    bound = {node.arg for node in nodes if isinstance(node, ast.keyword)}
-    for node in nodes:
-        if isinstance(node, ast.JoinedStr):
-            bound |= {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+    taken, bound = _taken(tree), _bound(tree)
     words = [_SYNONYMS.get(word, word) for word in problem.name.split('_')]
     name = '_'.join(words)
     names = {problem.name: f'{name}_of' if name == problem.name else name}
@@ -83,6 +76,26 @@ def _new_names(problem: Problem, tree: ast.Module) -> dict[str, str]:
         if argument.arg not in bound and other not in taken and other not in names.values():
             names[argument.arg] = other
     return names
+
+
+def _taken(tree: ast.Module) -> set[str]:
+    """Every name in the program."""
+    fields = {ast.Name: 'id', ast.arg: 'arg', ast.FunctionDef: 'name'}
+    nodes = ast.walk(tree)
+    return {getattr(node, fields[type(node)]) for node in nodes if type(node) in fields}
+
+
+def _bound(tree: ast.Module) -> set[str | None]:
+    """Names in calls with keywords and in formatted texts, whose tokens do not tell what they are.
+
+    The tokens of a formatted text have no names in them before Python 3.12.
+    """
+    nodes = list(ast.walk(tree))
+    formatted = [
+        each for node in nodes if isinstance(node, ast.JoinedStr) for each in ast.walk(node)
+    ]
+    keywords = {node.arg for node in nodes if isinstance(node, ast.keyword)}
+    return keywords | {each.id for each in formatted if isinstance(each, ast.Name)}
 
 
 def _function(problem: Problem, tree: ast.Module) -> ast.FunctionDef:
@@ -97,9 +110,7 @@ def _function(problem: Problem, tree: ast.Module) -> ast.FunctionDef:
 def _edits(problem: Problem, tree: ast.Module, names: Mapping[str, str]) -> Iterator[Edit]:
     """What changes in the program: places from and to, and the new text."""
     program = problem.prompt + problem.solution
-    starts = [0]
-    for line in program.splitlines(keepends=True):
-        starts.append(starts[-1] + len(line))
+    starts = [0, *itertools.accumulate(map(len, program.splitlines(keepends=True)))]
     stated = _function(problem, tree).body[0]
     before = ''
     for token in tokenize.generate_tokens(io.StringIO(program).readline):
