@@ -5,9 +5,8 @@ functions; `run_tests` and `run_many` judge programs by trusted tests. Standard 
 """
 
 from phijax.sandbox.channel import Proxy, Unsendable
-from phijax.sandbox.client import SandboxError
 from phijax.sandbox.isolation import Isolation, Level, probe, require
-from phijax.sandbox.layers import Limits
+from phijax.sandbox.layers import Limits, SandboxError
 from phijax.sandbox.pool import run_many
 from phijax.sandbox.program import Failure, Program, open  # noqa: A004
 from phijax.sandbox.verdicts import REASONS, Job, Verdict, run_tests, wanted_names

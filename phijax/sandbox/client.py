@@ -13,7 +13,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from phijax.sandbox.layers import Limits
+from phijax.sandbox.layers import Limits, SandboxError
 
 # How long trusted code may take to answer. It takes milliseconds.
 GRACE_SECONDS = 60.0
@@ -44,10 +44,6 @@ _ENVIRONMENT = {
 }
 
 
-class SandboxError(ValueError):
-    """Untrusted code cannot be run as safely as was asked for."""
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Report:
     """What became of a process.
@@ -63,7 +59,6 @@ class Report:
 
     exit: int
     cpu_seconds: float
-    peak_megabytes: float
     excess: str
     holds: dict[str, str]
     missing: dict[str, str]

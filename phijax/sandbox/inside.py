@@ -32,7 +32,7 @@ SEED = 0
 
 
 class Output(io.TextIOBase):
-    """What a program prints, as far as there is room; the rest is counted and dropped."""
+    """What a program prints, as far as there is room; the rest is dropped."""
 
     def __init__(self, room: int) -> None:
         """Keeps at most `room` characters."""

@@ -7,8 +7,7 @@ import os
 from typing import Any
 
 from phijax.sandbox import client
-from phijax.sandbox.client import SandboxError
-from phijax.sandbox.layers import NEEDED, Limits
+from phijax.sandbox.layers import NEEDED, Limits, SandboxError
 
 UNDERSTOOD = 'I_UNDERSTAND'
 

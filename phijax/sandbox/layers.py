@@ -26,6 +26,10 @@ from phijax.sandbox import seccomp
 MEGABYTE = 1 << 20
 OPEN_FILES = 64
 
+# What the interpreter itself needs, and what no limit has to exceed.
+LEAST_MEGABYTES = 64
+MOST = 1_000_000
+
 NEEDED = ('no_new_privileges', 'landlock', 'capabilities', 'limits', 'seccomp')
 
 # linux/landlock.h. What may be done with files, how many of these rights each version knows, and
@@ -39,6 +43,10 @@ _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 # linux/prctl.h, linux/capability.h.
 _DEATH_SIGNAL, _SECCOMP, _SUBREAPER, _NO_NEW_PRIVILEGES = 1, 22, 36, 38
 _CAPABILITY_VERSION = 0x20080522
+
+
+class SandboxError(ValueError):
+    """Untrusted code cannot be run as safely as was asked for, or not with these limits."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,6 +66,18 @@ class Limits:
     memory_megabytes: int = 512
     file_megabytes: int = 0
     output_kilobytes: int = 64
+
+    def __post_init__(self) -> None:
+        least = {
+            'cpu_seconds': (self.cpu_seconds, 0.01),
+            'wall_seconds': (self.patience_seconds, 0.01),
+            'memory_megabytes': (self.memory_megabytes, LEAST_MEGABYTES),
+            'file_megabytes': (self.file_megabytes, 0),
+            'output_kilobytes': (self.output_kilobytes, 0),
+        }
+        for name, (value, lowest) in least.items():
+            if not lowest <= value < MOST:
+                raise SandboxError(f'{name} is {value}; it is at least {lowest}, below {MOST}')
 
     @classmethod
     def for_solution(cls, cpu_seconds: float, **others: Any) -> 'Limits':
@@ -117,32 +137,36 @@ def prepare() -> None:
 def _readable() -> tuple[Root, ...]:
     """What of this machine Python needs in order to import its standard library.
 
-    Everything in the folder of the standard library but installed packages; shared libraries; time
-    zones. Of folders of libraries only files whose names are known can be read, not the listing.
+    Everything in the folder of the standard library but installed packages, which may hold answers
+    of a benchmark; shared libraries, which are found by name and not listed; time zones. Links are
+    left out, as they may lead elsewhere: what they lead to here has a place of its own.
     """
     library = pathlib.Path(os.__file__).parent
+    folders = {pathlib.Path(path).resolve() for path in LIBRARIES if os.path.isdir(path)}
+    shared = [path for folder in folders for path in folder.iterdir()]
+    shared += pathlib.Path(sys.base_prefix, 'lib').glob('lib*.so*')
     reads = _READ_FILE | _READ_DIRECTORY
-    entries = [path for path in library.iterdir() if path.name not in PACKAGES]
-    shared = pathlib.Path(sys.base_prefix, 'lib').glob('lib*.so*')
     wanted = [
         (library, _READ_DIRECTORY),
-        *((path, reads if path.is_dir() else _READ_FILE) for path in entries),
-        *((path, _READ_FILE) for path in shared),
-        *((pathlib.Path(path), _READ_FILE) for path in SHARED),
+        *((path, reads) for path in library.iterdir() if path.name not in PACKAGES),
+        *((path, _READ_FILE) for path in shared if not path.name.startswith('python')),
+        *((pathlib.Path(path), _READ_FILE) for path in FILES),
         (pathlib.Path('/usr/share/zoneinfo'), reads),
         (pathlib.Path('/dev/null'), _READ_FILE | _WRITE_FILE),
     ]
     return tuple(
-        Root(os.open(path, os.O_PATH | os.O_CLOEXEC), rights)
+        Root(
+            os.open(path, os.O_PATH | os.O_CLOEXEC),
+            rights if path.is_dir() else rights & ~_READ_DIRECTORY,
+        )
         for path, rights in wanted
-        if path.exists()
+        if path.exists() and not path.is_symlink()
     )
 
 
 PACKAGES = ('site-packages', 'dist-packages')
-SHARED = (
-    '/lib', '/lib64', '/usr/lib', '/usr/lib64', '/etc/ld.so.cache', '/dev/urandom', '/dev/random'
-)  # fmt: skip
+LIBRARIES = ('/lib', '/lib64', '/usr/lib', '/usr/lib64')
+FILES = ('/etc/ld.so.cache', '/dev/urandom', '/dev/random')
 
 
 def die_with_parent() -> None:
@@ -220,7 +244,7 @@ def _limit(limits: Limits, keep: Sequence[int]) -> str:
         unlimited = highest == resource.RLIM_INFINITY
         soft, hard = (wish if unlimited else min(wish, highest) for wish in pair)
         resource.setrlimit(name, (soft, hard))
-    return f'{limits.memory_megabytes} MB, {seconds} s'
+    return 'set'
 
 
 def _filter_calls() -> str:

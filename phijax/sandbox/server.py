@@ -193,7 +193,6 @@ def _end(child: int) -> dict[str, Any]:
     return {
         'exit': os.waitstatus_to_exitcode(status),
         'cpu_seconds': usage.ru_utime + usage.ru_stime,
-        'peak_megabytes': usage.ru_maxrss / 1024,
     }
 
 

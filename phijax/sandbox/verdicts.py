@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from phijax.sandbox import client
-from phijax.sandbox.client import Report, SandboxError
+from phijax.sandbox.client import Report
 from phijax.sandbox.isolation import Isolation, require
-from phijax.sandbox.layers import Limits
+from phijax.sandbox.layers import Limits, SandboxError
 
 MAX_VERDICT_BYTES = 1 << 16
 # The oracle waits for a single answer as long as it may; only many slow ones come to this.

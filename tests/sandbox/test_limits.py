@@ -1,5 +1,7 @@
 """Programs that take too much: each ends for the right reason, and takes nothing down with it."""
 
+import dataclasses
+import math
 import os
 import pathlib
 import resource
@@ -10,7 +12,8 @@ import psutil
 import pytest
 
 from phijax import sandbox
-from phijax.sandbox import Failure, Job, Limits, run_tests
+from phijax.sandbox import Failure, Job, Limits, SandboxError, run_tests
+from phijax.sandbox.layers import LEAST_MEGABYTES
 from phijax.sandbox.values import BUILD_SECONDS, MAX_BYTES
 
 ONE_SECOND = Limits(cpu_seconds=1, wall_seconds=20)
@@ -125,6 +128,28 @@ def test_limits_after_a_known_solution() -> None:
     assert Limits.for_solution(2, memory_megabytes=64) == Limits(
         cpu_seconds=20, memory_megabytes=64
     )
+
+
+@pytest.mark.parametrize(
+    ('name', 'value'),
+    [
+        ('cpu_seconds', 0),
+        ('cpu_seconds', math.nan),
+        ('wall_seconds', -1),
+        ('memory_megabytes', 63),
+        ('file_megabytes', -1),
+        ('output_kilobytes', 10**9),
+    ],
+)
+def test_limit_that_is_none_is_refused(name: str, value: float) -> None:
+    with pytest.raises(SandboxError, match=f'{name} is {value}; it is at least'):
+        Limits(**{name: value})
+
+
+def test_least_memory_is_enough() -> None:
+    job = Job(code='def f(x): return x', tests='assert f(3) == 3', names=('f',))
+    limits = Limits(memory_megabytes=LEAST_MEGABYTES)
+    assert run_tests(dataclasses.replace(job, limits=limits)).passed
 
 
 def test_cpu_time_is_told() -> None:

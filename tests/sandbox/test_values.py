@@ -26,12 +26,12 @@ HASHED = st.recursive(
     | st.decimals(allow_nan=False)
     | st.builds(range, st.integers(), st.integers(), st.integers(1)),
     lambda inner: st.lists(inner).map(tuple) | st.frozensets(inner),
-    max_leaves=8,
+    max_leaves=4,
 )
 VALUES = st.recursive(
     HASHED,
     lambda inner: st.lists(inner) | st.sets(HASHED) | st.dictionaries(HASHED, inner),
-    max_leaves=20,
+    max_leaves=8,
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
