@@ -3,7 +3,8 @@
 Rows: `train:MODEL:REMAT:ROWS:UNROLL:CHUNK` is a whole update in bfloat16 at length 2048, with its
 share of the chip's peak (MFU; causal attention counted half); `decode:MODEL:ROWS` greedy decoding
 of 128 tokens after prompts of 128; `attention:KIND:LENGTH` one layer of phi-3-small's attention,
-forward and with gradients; `walk:UNROLL` an update of a 12-layer float32 model.
+forward and with gradients; `walk:UNROLL` an update of a 12-layer float32 model;
+`likelihood:MODEL:SHARED` 512 items of four answers, after SHARED tokens that all have.
 """
 
 import argparse
@@ -22,10 +23,11 @@ ROWS = (
     'decode:phi2:1', 'decode:phi2:8', 'decode:phi3_mini:1', 'decode:phi3_mini:8',
     'attention:sparse:8192', 'attention:dense:8192', 'attention:cudnn:8192',
     'attention:sparse:32768', 'attention:dense:32768', 'attention:cudnn:32768',
-    'walk:1', 'walk:12',
+    'walk:1', 'walk:12', 'likelihood:phi2:0', 'likelihood:phi2:512',
 )  # fmt: skip
 LENGTH = 2048
 PROMPT, NEW = 128, 128
+ITEMS = 512
 
 
 def train(model: str, remat: str, rows: str, unroll: str = '1', chunk: str = '512') -> dict:
@@ -160,6 +162,41 @@ def _update(config, rows: int, length: int, chunk: int) -> tuple[float, float]:
 
     seconds = _seconds(once, rounds=4) / 5
     return seconds, jax.devices()[0].memory_stats()['peak_bytes_in_use'] / 1e9
+
+
+def likelihood(model: str, shared: str) -> dict:
+    """Items of four answers a second, after so many tokens that all share, and with compilation."""
+    import jax
+    import numpy as np
+
+    from phijax import models
+    from phijax.evaluate.likelihood import Request, score
+
+    config = models.config(model, dtype='bfloat16')
+    make = jax.jit(
+        lambda key: jax.tree.map(lambda x: x.astype('bfloat16'), models.init(config, key))
+    )
+    params = make(jax.random.key(0))
+    draw = np.random.default_rng(0)
+
+    def ids(count: int) -> tuple[int, ...]:
+        return tuple(draw.integers(1, config.vocab_size, count).tolist())
+
+    before, requests = ids(int(shared)), []
+    for _ in range(ITEMS):
+        context = (*before, *ids(int(draw.integers(20, 60))))
+        requests += [Request(context, ids(int(draw.integers(2, 20)))) for _ in range(4)]
+    seconds = []
+    for _ in range(2):
+        began = time.perf_counter()
+        score(config, params, requests)
+        seconds.append(time.perf_counter() - began)
+    tokens = sum(len(context) + len(continuation) for context, continuation in requests)
+    return {
+        'items_per_second': ITEMS / seconds[1],
+        'tokens_per_second_without_sharing': tokens / seconds[1],
+        'items_per_second_with_compilation': ITEMS / seconds[0],
+    }
 
 
 def _seconds(run, rounds: int) -> float:
