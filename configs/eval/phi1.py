@@ -5,7 +5,7 @@
 `:greedy` is one answer for each problem, `:sampled` 20 at temperature 0.8 with pass@1 and pass@10,
 `:smoke` the first five problems of each. Programs run in the sandbox, on Linux only.
 
-Expected: 164 and 500 problems; `:smoke` two minutes for 135M parameters on two cores.
+Expected: 164 and 500 problems; not timed.
 Source: arXiv:2306.11644, table 1: pass@1. Open: its temperature and its prompt of MBPP.
 """
 

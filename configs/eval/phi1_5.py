@@ -2,7 +2,7 @@
 
     python -m phijax.evaluate --config=configs/eval/phi1_5.py --checkpoint=phi-1_5
 
-Expected: 28,000 items; `:smoke` is 20 items of six tasks, four minutes for 135M parameters on two
+Expected: 39,444 items; `:smoke` is 20 items of six tasks, two minutes for 135M parameters on two
 cores. Programs that the model writes run in the sandbox, on Linux only.
 Source: arXiv:2309.05463, tables 2 to 4. Open: its prompts; these are lm-evaluation-harness's.
 """

@@ -5,7 +5,7 @@
 `:chatml` asks in ChatML, as SmolLM2 and others are spoken with; `:smoke` is that for 20 items of
 four tasks. Programs that the model writes run in the sandbox, on Linux only.
 
-Expected: 27,000 items; `:smoke` three minutes for 135M parameters on two cores.
+Expected: 27,239 items; not timed.
 Source: arXiv:2404.14219, sec. 3: few-shot, temperature 0, Microsoft's own harness, whose prompts
 are not published: the figures beside are not comparable item by item.
 """

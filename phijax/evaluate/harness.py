@@ -152,22 +152,6 @@ def _drawing(options: dict[str, Any]) -> dict[str, Any]:
     return {'temperature': temperature, **(limits if temperature else {})}
 
 
-def evaluate(
-    checkpoint: str, tasks: Sequence[str], *, bits: int | None = None, **options: Any
-) -> dict[str, Any]:
-    """The results of the harness for a checkpoint.
-
-    Args:
-        tasks: names of the harness.
-        options: those of `lm_eval.simple_evaluate`, such as `limit` and `num_fewshot`.
-    """
-    import lm_eval
-
-    return lm_eval.simple_evaluate(
-        model=Phijax(checkpoint, bits=bits), tasks=list(tasks), **options
-    )
-
-
 if __name__ == '__main__':
     from lm_eval.__main__ import cli_evaluate
 

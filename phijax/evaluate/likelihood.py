@@ -37,7 +37,7 @@ _UNSCORED = -1
 
 
 class Request(NamedTuple):
-    """Tokens to score after others; where there are none, after the end of text."""
+    """Tokens to score after others; there must be some of both."""
 
     context: tuple[int, ...]
     continuation: tuple[int, ...]

@@ -44,11 +44,11 @@ def write(found: Mapping[str, Any], plan: Plan, into: Path) -> str:
     title = f'Evaluation of {found["checkpoint"]}'
     sections = [
         ('', report.table(rows)),
-        ('What stands beside', '\n'.join(f'- {note}' for note in notes)),
-        ('What went wrong', _failures(found)),
+        ('What stands beside', _list(notes)),
+        ('What went wrong', _list(_failures(found))),
         ('All figures', report.table(_metrics(found))),
-        ('Examples', _examples(found, into)),
-        ('What this does not show', '\n'.join(f'- {limit}' for limit in LIMITS)),
+        ('Examples', _list(_examples(found, into))),
+        ('What this does not show', _list(LIMITS)),
         ('Again', report.fenced(_command(found, into), 'bash')),
         ('Settings', report.pairs(_facts(found))),
     ]
@@ -98,7 +98,11 @@ def _metrics(found: Mapping[str, Any]) -> list[dict[str, str]]:
     ]
 
 
-def _failures(found: Mapping[str, Any]) -> str:
+def _list(lines: Sequence[str]) -> str:
+    return '\n'.join(f'- {line}' for line in lines)
+
+
+def _failures(found: Mapping[str, Any]) -> list[str]:
     """A line for each task whose prompts were cut or whose answers were not to be read."""
     lines = []
     for task in found['tasks'].values():
@@ -107,11 +111,11 @@ def _failures(found: Mapping[str, Any]) -> str:
             told.append(f'{task["extraction_failures"]} of {task["answers"]} answers not found')
             told.append(f'{task["unfinished"]} unfinished')
             told += [f'{count} {reason}' for reason, count in task['reasons'].items()]
-        lines += [f'- {task["title"]}: {", ".join(told)}'] if told else []
-    return '\n'.join(lines)
+        lines += [f'{task["title"]}: {", ".join(told)}'] if told else []
+    return lines
 
 
-def _examples(found: Mapping[str, Any], into: Path) -> str:
+def _examples(found: Mapping[str, Any], into: Path) -> list[str]:
     """Of each task a few items that were right and a few that were wrong, drawn at random."""
     parts = []
     for task in found['tasks'].values():
@@ -120,8 +124,8 @@ def _examples(found: Mapping[str, Any], into: Path) -> str:
             own = [record for record in records if record['correct'] == wanted]
             own = random.Random(0).sample(own, min(_SHOWN, len(own)))
             told = '; '.join(_shown(record) for record in own)
-            parts.append(f'- {task["title"]}, {word}: {told or "none"}')
-    return '\n'.join(parts)
+            parts.append(f'{task["title"]}, {word}: {told or "none"}')
+    return parts
 
 
 def _shown(record: Mapping[str, Any]) -> str:
@@ -166,10 +170,10 @@ def _page(
         _table([{**row, '0 to 100': ''} for row in rows], bars),
         '<p>Light blue: the 95 % interval. Red: chance.</p>',
         _listed('What stands beside', notes),
-        _listed('What went wrong', _failures(found).replace('- ', '').splitlines()),
+        _listed('What went wrong', _failures(found)),
         '<h2>All figures</h2>',
         _table(_metrics(found)),
-        _listed('Examples', _examples(found, into).replace('- ', '', 1).split('\n- ')),
+        _listed('Examples', _examples(found, into)),
         _listed('What this does not show', LIMITS),
         f'<h2>Again</h2><pre>{html.escape(_command(found, into))}</pre>',
         '<h2>Settings</h2>',
