@@ -20,15 +20,17 @@ REQUIREMENTS = [
     'matplotlib>=3.9',
     'ml-collections>=1.0',
     'numpy>=2.0',
-    'openai>=2.0',
+    'openai[aiohttp]>=2.0',
     'optax>=0.2.6',
     'orbax-checkpoint>=0.11.33',
     'pyarrow>=18.0',
+    'rapidfuzz>=3.9',
     'safetensors>=0.5',
     'scikit-learn>=1.6',
     'sentencepiece>=0.2',
     'tensorboardX>=2.6',
     'tokenizers>=0.21',
+    'xxhash>=3.4',
 ]
 
 EXTRAS = {
@@ -50,6 +52,7 @@ EXTRAS = {
     'tpu': ['jax[tpu]>=0.10'],
     'cuda12': ['jax[cuda12]>=0.10'],
     'cuda13': ['jax[cuda13]>=0.10'],
+    'ray': ['ray>=2.40'],
     'wandb': ['wandb>=0.19'],
 }
 

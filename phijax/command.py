@@ -14,7 +14,7 @@ from ml_collections import config_flags
 
 from phijax.errors import InputError
 
-WRONG_INPUT = 2
+WRONG_INPUT = InputError.exit_code
 
 # What a config file or an override raises when it is wrong.
 _MENDABLE = (AttributeError, KeyError, FileNotFoundError, ImportError, SyntaxError)
@@ -41,7 +41,7 @@ def main(run: Callable[[], int | None], instead_of_config: Sequence[str] = ()) -
 
     Exit code 2 and one message on the standard error, before any device work, answer whatever the
     user can mend: an unknown flag or key (with the nearest one), a wrong type, a missing file, and
-    any `InputError`.
+    any `InputError`; some of those have an exit code of their own.
     """
     if '--help' in sys.argv[1:]:
         sys.exit(_print_help())
@@ -59,7 +59,7 @@ def main(run: Callable[[], int | None], instead_of_config: Sequence[str] = ()) -
     try:
         sys.exit(run())
     except InputError as error:
-        _refuse(str(error))
+        _refuse(str(error), error.exit_code)
 
 
 def plain(config: ml_collections.ConfigDict) -> dict[str, Any]:
@@ -160,6 +160,6 @@ def _keys(config: Any, prefix: str = '') -> Iterator[str]:
             yield prefix + key
 
 
-def _refuse(message: str) -> NoReturn:
+def _refuse(message: str, code: int = WRONG_INPUT) -> NoReturn:
     print(f'error: {message}', file=sys.stderr)
-    sys.exit(WRONG_INPUT)
+    sys.exit(code)

@@ -6,7 +6,13 @@ from typing import Any
 
 
 class InputError(ValueError):
-    """Something that the user can mend: the message names the value met and those allowed."""
+    """Something that the user can mend: the message names the value met and those allowed.
+
+    Attributes:
+        exit_code: what a command that stops with it exits with.
+    """
+
+    exit_code = 2
 
 
 def check_keys(prefix: str, fields: Mapping[str, Any], known: Collection[str]) -> None:

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from phijax import interop, models, partitioning, report
-from phijax.data.tokenize import files
+from phijax.data import files
 from phijax.errors import InputError
 from phijax.evaluate import results, tasks
 from phijax.evaluate.measuring import Model, first, measure

@@ -12,8 +12,7 @@ import jax
 import numpy as np
 
 from phijax import interop, models, report
-from phijax.data import packing
-from phijax.data.tokenize import files
+from phijax.data import files, packing
 from phijax.errors import InputError
 from phijax.interop import directory, workdir
 from phijax.longrope import baselines, evaluation, results, search, texts

@@ -25,7 +25,12 @@ PARTS = {
     'phijax.partitioning': ('phijax.models',),
     'phijax.checkpoint': ('phijax.models', 'phijax.partitioning'),
     'phijax.data': ('phijax.assets', 'phijax.report', 'phijax.sandbox'),
-    'phijax.data.filtering.features': ('phijax.models',),
+    'phijax.data.filtering.features': (
+        'phijax.assets',
+        'phijax.interop',
+        'phijax.models',
+        'phijax.partitioning',
+    ),
     'phijax.data.filtering.forest': ('phijax.models',),
     'phijax.interop': (
         'phijax.assets',
@@ -146,6 +151,7 @@ DOORS = {
     'tensorboardX': ('phijax.train.metrics',),
     'tokenizers': ('phijax.data.tokenizer',),
     'wandb': ('phijax.train.metrics',),
+    'xxhash': ('phijax.data',),
 }
 
 UNSAFE = frozenset({'cloudpickle', 'dill', 'joblib', 'marshal', 'pickle', 'shelve'})

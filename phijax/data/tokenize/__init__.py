@@ -23,9 +23,9 @@ from typing import Any
 from phijax.data import chat
 from phijax.data import tokenizer as tokenizers
 from phijax.data.errors import MissingDataError
+from phijax.data.files import lock, publish, read_json, write_json
 from phijax.data.tokenize.chats import text_of
 from phijax.data.tokenize.config import RESERVED, Config, from_dict
-from phijax.data.tokenize.files import lock, publish, read_json, write_json
 from phijax.data.tokenize.ingest import ingest, parts, sample
 from phijax.data.tokenize.shards import SPLITS, dtype_of, encode_part
 from phijax.data.tokenize.sources import Files, Hub, StandardLibrary

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
+from phijax.data.settings import build, check
 from phijax.data.tokenize.chats import Chats, LibraryChats, LibraryPreferences, Preferences
 from phijax.data.tokenize.sources import Files, Hub, Source, StandardLibrary
 from phijax.data.tokenizer import BYTES
@@ -24,8 +24,6 @@ KINDS: dict[str, Any] = {
         *(Chats, Preferences, LibraryChats, LibraryPreferences),
     )
 }
-
-T = TypeVar('T')
 
 
 @dataclass(frozen=True)
@@ -61,13 +59,11 @@ class Config:
             raise InputError('sources is empty; name at least one source.')
         for name, source in self.sources.items():
             _check_name(name)
-            _check(
-                source.max_bytes >= 0, f'sources.{name}.max_bytes', source.max_bytes, '0 or more'
-            )
-        _check(0 <= self.heldout_fraction < 1, 'heldout_fraction', self.heldout_fraction, '[0, 1)')
-        _check(self.vocab_size > BYTES, 'vocab_size', self.vocab_size, f'more than {BYTES}')
+            check(source.max_bytes >= 0, f'sources.{name}.max_bytes', source.max_bytes, '0 or more')
+        check(0 <= self.heldout_fraction < 1, 'heldout_fraction', self.heldout_fraction, '[0, 1)')
+        check(self.vocab_size > BYTES, 'vocab_size', self.vocab_size, f'more than {BYTES}')
         for field in ('sample_bytes', 'part_bytes', 'max_document_bytes'):
-            _check(getattr(self, field) > 0, field, getattr(self, field), 'more than 0')
+            check(getattr(self, field) > 0, field, getattr(self, field), 'more than 0')
 
     def to_dict(self) -> dict[str, Any]:
         """The same as nested plain values, which `from_dict` takes."""
@@ -92,59 +88,20 @@ def from_dict(values: Mapping[str, Any]) -> Config:
         InputError: if a key is unknown or missing, with the nearest one.
     """
     groups = values.get('sources', {})
-    _check(isinstance(groups, Mapping), 'sources', groups, 'groups of fields by name')
+    check(isinstance(groups, Mapping), 'sources', groups, 'groups of fields by name')
     sources = {str(name): _source(name, fields) for name, fields in groups.items()}
-    return _build(Config, {**values, 'sources': sources}, '')
+    return build(Config, {**values, 'sources': sources}, '')
 
 
 def _source(name: str, values: Any) -> Source:
-    _check(isinstance(values, Mapping), f'sources.{name}', values, 'a group of fields')
+    check(isinstance(values, Mapping), f'sources.{name}', values, 'a group of fields')
     fields = dict(values)
     kind = fields.pop('kind', None)
     if kind not in KINDS:
         raise InputError(f'sources.{name}.kind is {kind!r}; it must be one of {", ".join(KINDS)}.')
     if isinstance(fields.get('paths'), list):
         fields['paths'] = tuple(fields['paths'])
-    return _build(KINDS[kind], fields, f'sources.{name}.')
-
-
-def _build(make: type[T], values: Mapping[str, Any], prefix: str) -> T:
-    fields = {field.name: field.default for field in dataclasses.fields(make)}  # type: ignore[arg-type]
-    unknown = sorted(values.keys() - fields.keys())
-    if unknown:
-        raise InputError(f'{prefix}{unknown[0]} is not a setting{_nearest(unknown[0], fields)}.')
-    needed = {name for name, default in fields.items() if default is dataclasses.MISSING}
-    missing = sorted(needed - values.keys())
-    if missing:
-        raise InputError(f'{prefix}{missing[0]} is missing.')
-    for field in dataclasses.fields(make):  # type: ignore[arg-type]
-        if field.name in values and field.type in _KINDS:
-            what, fits = _KINDS[field.type]
-            _check(fits(values[field.name]), prefix + field.name, values[field.name], what)
-    return make(**values)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, tuple) and all(isinstance(each, str) for each in value)
-
-
-# What a field of each type takes, in words and as a check. One text is no list of texts: its
-# characters would be the patterns.
-_KINDS: dict[Any, tuple[str, Callable[[Any], bool]]] = {
-    'str': ('a text', lambda value: isinstance(value, str)),
-    'int': ('a whole number', lambda value: _is_number(value) and isinstance(value, int)),
-    'float': ('a number', _is_number),
-    'tuple[str, ...]': ('a list of texts', _is_texts),
-}
-
-
-def _nearest(key: str, allowed: Iterable[str]) -> str:
-    close = difflib.get_close_matches(key, allowed, n=1, cutoff=0.5)
-    return f'; did you mean {close[0]}?' if close else f'; there are {", ".join(allowed)}'
+    return build(KINDS[kind], fields, f'sources.{name}.')
 
 
 def _check_name(name: str) -> None:
@@ -153,8 +110,3 @@ def _check_name(name: str) -> None:
             f'{name!r} cannot name a source: use letters, digits, _ and -, and not '
             f'{" or ".join(RESERVED)}.'
         )
-
-
-def _check(holds: bool, field: str, value: Any, allowed: str) -> None:
-    if not holds:
-        raise InputError(f'{field} is {value!r}; it must be {allowed}.')

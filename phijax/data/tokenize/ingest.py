@@ -10,8 +10,8 @@ from typing import Any
 
 from phijax.data import document
 from phijax.data.document import Document, Dropped
+from phijax.data.files import publish, read_json, write_json
 from phijax.data.tokenize.config import Config
-from phijax.data.tokenize.files import publish, read_json, write_json
 from phijax.data.tokenize.shards import split_of
 from phijax.data.tokenize.sources import Found
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from phijax.data import document
 from phijax.data.document import Document
+from phijax.data.files import publish, read_json, write_json
 from phijax.data.tokenize.chats import Learned, encode
-from phijax.data.tokenize.files import publish, read_json, write_json
 from phijax.data.tokenize.sources import Source
 from phijax.data.tokenizer import Tokenizer
 

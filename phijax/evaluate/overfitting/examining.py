@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from phijax import report
-from phijax.data.tokenize import files
+from phijax.data import files
 from phijax.errors import InputError
 from phijax.evaluate import measuring, running, samples, statistics, tasks
 from phijax.evaluate.measuring import Model

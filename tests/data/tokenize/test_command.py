@@ -11,7 +11,7 @@ import time
 import pytest
 
 from phijax.data import tokenize
-from phijax.data.tokenize.files import lock
+from phijax.data.files import lock
 
 ROOT = pathlib.Path(tokenize.__file__).parents[3]
 LIBRARY = pathlib.Path(json.__file__).parents[1]
@@ -124,7 +124,7 @@ def test_a_wrong_setting_is_answered_in_one_line(run_command, config, tmp_path, 
 
 def test_a_lock_ends_with_its_process(config, tmp_path):
     hold = (
-        'import sys, time; from phijax.data.tokenize.files import lock; import pathlib\n'
+        'import sys, time; from phijax.data.files import lock; import pathlib\n'
         f'with lock(pathlib.Path({str(tmp_path)!r})): print("held", flush=True); time.sleep(60)'
     )
     process = subprocess.Popen([sys.executable, '-c', hold], cwd=ROOT, stdout=subprocess.PIPE)

@@ -8,8 +8,8 @@ import pytest
 
 from phijax.data import document, tokenize, tokenizer
 from phijax.data.errors import MissingDataError
+from phijax.data.files import lock
 from phijax.data.tokenize import Config, Files
-from phijax.data.tokenize.files import lock
 from phijax.data.tokenize.shards import dtype_of, split_of
 from phijax.errors import InputError
 from tests.data.conftest import make_text, write_rows
