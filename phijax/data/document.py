@@ -1,6 +1,6 @@
 """Documents: the record that every stage of the data reads and writes, in Parquet with zstd.
 
-The only module that imports pyarrow.
+This module and `attributes` are the only ones that import pyarrow.
 """
 
 from __future__ import annotations
@@ -91,6 +91,13 @@ def write(documents: Iterable[Document], directory: Path, part_bytes: int) -> li
             writer.write_table(_table(group))
             room -= sum(len(document.text) for document in group)
     return paths
+
+
+def write_part(documents: Iterable[Document], path: Path) -> None:
+    """Writes all the documents into one Parquet file, which may be empty of rows."""
+    with parquet.ParquetWriter(path, SCHEMA, compression='zstd') as writer:
+        for group in group_by_bytes(documents, ROW_GROUP_BYTES):
+            writer.write_table(_table(group))
 
 
 def group_by_bytes(documents: Iterable[Document], size: int) -> Iterator[list[Document]]:

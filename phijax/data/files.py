@@ -53,14 +53,16 @@ def _sync(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def lock(directory: Path) -> Iterator[None]:
-    """Holds the directory for one writer; the lock ends with the process, however it ends.
+def lock(directory: Path, name: str = '.lock') -> Iterator[None]:
+    """Holds the directory, or what `name` stands for in it, for one writer.
+
+    The lock ends with the process, however it ends.
 
     Raises:
         InputError: if another process holds it.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    with (directory / '.lock').open('w') as file:
+    with (directory / name).open('w') as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

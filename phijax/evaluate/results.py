@@ -1,6 +1,5 @@
 """The table of an evaluation beside the published figures, as Markdown and as one HTML page."""
 
-import html
 import random
 import shlex
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from phijax import report
 from phijax.evaluate import published
 from phijax.evaluate.plan import Plan
 from phijax.evaluate.samples import read
+from phijax.report import web
 
 _SHOWN = 5
 _METRICS = {
@@ -25,17 +25,6 @@ LIMITS = (
     '`python -m phijax.evaluate.overfitting` looks for it.',
     'Of many tasks one in twenty is outside its interval by chance alone.',
 )
-_STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem}
-table{border-collapse:collapse;margin:1rem 0;width:100%}td,th{padding:.3rem .6rem;text-align:left}
-th{border-bottom:2px solid #888}td{border-bottom:1px solid #ddd;vertical-align:top}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
-.bar{position:relative;height:.8rem;width:14rem;background:#eee}
-.bar i{position:absolute;height:100%}
-.bar .range{background:#56B4E9}.bar .at{width:2px;background:#003f66}
-.bar .chance{width:1px;background:#D55E00}
-pre{background:#f6f6f6;padding:.6rem;white-space:pre-wrap;overflow-wrap:anywhere}
-"""
 
 
 def write(found: Mapping[str, Any], plan: Plan, into: Path) -> str:
@@ -164,47 +153,26 @@ def _page(
     into: Path,
 ) -> str:
     """One page that needs nothing else: no script, no picture, no network."""
-    bars = [_bar(task) for task in found['tasks'].values()]
-    parts = [
-        f'<h1>{html.escape(title)}</h1>',
-        _table([{**row, '0 to 100': ''} for row in rows], bars),
-        '<p>Light blue: the 95 % interval. Red: chance.</p>',
-        _listed('What stands beside', notes),
-        _listed('What went wrong', _failures(found)),
-        '<h2>All figures</h2>',
-        _table(_metrics(found)),
-        _listed('Examples', _examples(found, into)),
-        _listed('What this does not show', LIMITS),
-        f'<h2>Again</h2><pre>{html.escape(_command(found, into))}</pre>',
-        '<h2>Settings</h2>',
-        _table([{'': name, 'value': str(value)} for name, value in _facts(found).items()]),
+    shown = [
+        {**row, '0 to 100': _bar(task)}
+        for row, task in zip(rows, found['tasks'].values(), strict=True)
     ]
-    head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}</style>'
-    return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>'
-
-
-def _table(rows: Sequence[Mapping[str, str]], last: Sequence[str] = ()) -> str:
-    """A table of HTML; `last` are the ready-made cells of the last column."""
-    head = ''.join(f'<th>{html.escape(name)}</th>' for name in rows[0])
-    body = []
-    for number, row in enumerate(rows):
-        cells = [html.escape(str(value)) for value in row.values()]
-        if last:
-            cells[-1] = last[number]
-        body.append('<tr>' + ''.join(f'<td>{cell}</td>' for cell in cells) + '</tr>')
-    return f'<table><tr>{head}</tr>{"".join(body)}</table>'
+    facts = [{'': name, 'value': str(value)} for name, value in _facts(found).items()]
+    parts = [
+        web.table(shown),
+        web.paragraph('Light blue: the 95 % interval. Red: chance.'),
+        web.section('What stands beside', web.listed(notes)),
+        web.section('What went wrong', web.listed(_failures(found))),
+        web.section('All figures', web.table(_metrics(found))),
+        web.section('Examples', web.listed(_examples(found, into))),
+        web.section('What this does not show', web.listed(LIMITS)),
+        web.section('Again', web.code(_command(found, into))),
+        web.section('Settings', web.table(facts)),
+    ]
+    return web.page(title, parts)
 
 
 def _bar(task: Mapping[str, Any]) -> str:
     metric = task['metrics'][task['primary']]
-    low, high, value = (100 * metric[key] for key in ('low', 'high', 'value'))
-    return (
-        f'<div class="bar"><i class="range" style="left:{low:.1f}%;width:{high - low:.1f}%"></i>'
-        f'<i class="at" style="left:{value:.1f}%"></i>'
-        f'<i class="chance" style="left:{100 * task["chance"]:.1f}%"></i></div>'
-    )
-
-
-def _listed(heading: str, lines: Sequence[str]) -> str:
-    items = ''.join(f'<li>{html.escape(line)}</li>' for line in lines if line)
-    return f'<h2>{heading}</h2><ul>{items}</ul>' if items else ''
+    marks = {'at': metric['value'], 'chance': task['chance']}
+    return web.bar(('range', metric['low'], metric['high']), marks=marks)

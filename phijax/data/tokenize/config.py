@@ -12,7 +12,7 @@ from typing import Any
 
 from phijax.data.settings import build, check
 from phijax.data.tokenize.chats import Chats, LibraryChats, LibraryPreferences, Preferences
-from phijax.data.tokenize.sources import Files, Hub, Source, StandardLibrary
+from phijax.data.tokenize.sources import Files, Hub, Installed, Source, StandardLibrary
 from phijax.data.tokenizer import BYTES
 from phijax.errors import InputError
 
@@ -20,7 +20,7 @@ RESERVED = ('documents', 'tokenizer')
 KINDS: dict[str, Any] = {
     source.kind: source
     for source in (
-        *(Files, StandardLibrary, Hub),
+        *(Files, StandardLibrary, Installed, Hub),
         *(Chats, Preferences, LibraryChats, LibraryPreferences),
     )
 }
@@ -89,11 +89,16 @@ def from_dict(values: Mapping[str, Any]) -> Config:
     """
     groups = values.get('sources', {})
     check(isinstance(groups, Mapping), 'sources', groups, 'groups of fields by name')
-    sources = {str(name): _source(name, fields) for name, fields in groups.items()}
+    sources = {str(name): source(name, fields) for name, fields in groups.items()}
     return build(Config, {**values, 'sources': sources}, '')
 
 
-def _source(name: str, values: Any) -> Source:
+def source(name: str, values: Any) -> Source:
+    """The source of plain values: its `kind`, and the fields of that kind.
+
+    Raises:
+        InputError: if there is no such kind, or a field is not one of its.
+    """
     check(isinstance(values, Mapping), f'sources.{name}', values, 'a group of fields')
     fields = dict(values)
     kind = fields.pop('kind', None)

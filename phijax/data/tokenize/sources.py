@@ -1,9 +1,11 @@
-"""Where documents come from: files by pattern, the standard library, a data set of the hub."""
+"""Where documents come from: files by pattern, what is installed, a data set of the hub."""
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import hashlib
+import itertools
 import json
 import os
 import stat
@@ -41,6 +43,13 @@ class Source(Protocol):
         """The documents, named after their source, and whatever could not be one."""
 
 
+class TextSource(Source, Protocol):
+    """A source of texts, which can be read in shares."""
+
+    def read(self, name: str, index: int = 0, count: int = 1) -> Found:
+        """As of `Source`, of the share `index` of `count`; all shares together are the whole."""
+
+
 @dataclass(frozen=True)
 class Files:
     """Files by pattern: .jsonl and .parquet have a document a row, any other file is a document.
@@ -57,14 +66,19 @@ class Files:
     column: str = 'text'
     max_bytes: int = 0
 
-    def read(self, name: str) -> Found:
+    def read(self, name: str, index: int = 0, count: int = 1) -> Found:
         """The documents in the order of the sorted paths.
+
+        A share is every `count`-th file, or every `count`-th row where the files are fewer.
 
         Raises:
             MissingDataError: if no file matches.
         """
-        for path in matching(self.paths, name):
-            yield from _read_rows(Path(path), self.column, name)
+        paths = matching(self.paths, name)
+        by_row = len(paths) < count
+        for path in paths if by_row else paths[index::count]:
+            rows = _read_rows(Path(path), self.column, name)
+            yield from itertools.islice(rows, index, None, count) if by_row else rows
 
 
 @dataclass(frozen=True)
@@ -78,15 +92,53 @@ class StandardLibrary:
     form: ClassVar[str] = 'text'
     max_bytes: int = 0
 
-    def read(self, name: str) -> Found:
+    def read(self, name: str, index: int = 0, count: int = 1) -> Found:
         """The documents.
 
         Raises:
             MissingDataError: if the interpreter keeps its library elsewhere than in files.
         """
         root = Path(sysconfig.get_paths()['stdlib'])
-        for path in library_files():
+        for path in library_files()[index::count]:
             yield _read_text(root / path, name, path.as_posix())
+
+
+@dataclass(frozen=True)
+class Installed:
+    """Every Python file of the running interpreter: its library, and the packages beside it.
+
+    Real code of very mixed quality, tests and generated files among it. The order is by the hash of
+    the path, so that any first `max_bytes` is a fair sample.
+
+    Attributes:
+        exclude: patterns of paths below a package's root, such as `algorithms/*`, to leave out.
+    """
+
+    kind: ClassVar[str] = 'installed'
+    form: ClassVar[str] = 'text'
+    exclude: tuple[str, ...] = ()
+    max_bytes: int = 0
+
+    def read(self, name: str, index: int = 0, count: int = 1) -> Found:
+        """The documents, whose paths are below the library's or the packages' root."""
+        for path, root in self._files()[index::count]:
+            yield _read_text(root / path, name, path.as_posix())
+
+    def _files(self) -> list[tuple[Path, Path]]:
+        """Paths and their roots; a path that two roots have is the first one's."""
+        places = sysconfig.get_paths()
+        roots = dict.fromkeys(Path(places[key]) for key in ('stdlib', 'purelib', 'platlib'))
+        found: dict[Path, Path] = {}
+        for root in roots:
+            for path in root.rglob('*.py'):
+                relative = path.relative_to(root)
+                if not {'site-packages', '__pycache__'}.intersection(relative.parts):
+                    found.setdefault(relative, root)
+        wanted = [path for path in found if not self._is_excluded(path)]
+        return [(path, found[path]) for path in sorted(wanted, key=_scatter)]
+
+    def _is_excluded(self, path: Path) -> bool:
+        return any(fnmatch.fnmatchcase(path.as_posix(), pattern) for pattern in self.exclude)
 
 
 @dataclass(frozen=True)
@@ -113,14 +165,15 @@ class Hub:
     revision: str = ''
     max_bytes: int = 0
 
-    def read(self, name: str) -> Found:
+    def read(self, name: str, index: int = 0, count: int = 1) -> Found:
         """The documents in the order of the data set.
 
         Raises:
             InputError: if the package is missing, or the hub does not give the data set.
         """
-        for index, row in enumerate(self._rows(name)):
-            yield _from_row(row, self.column, name, f'{self.dataset}#{index}')
+        rows = enumerate(self._rows(name))
+        for number, row in itertools.islice(rows, index, None, count):
+            yield _from_row(row, self.column, name, f'{self.dataset}#{number}')
 
     def _rows(self, name: str) -> Iterable[Any]:
         try:

@@ -1,0 +1,190 @@
+"""Grades of educational value: the scale, and a grader without a model that says what it sees.
+
+A grade has a level, the defects that the phi-1 paper names (sec. 2.1: not self-contained; not
+meaningful, such as definitions, parameters and GUI configuration; complex and poorly documented; a
+topic, for an unbalanced distribution), and a reason.
+
+Source: arXiv:2306.11644, sec. 2.1 (what is judged); the scale and the wording are our own: the
+paper's prompt, its scale and its cut are not published.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import statistics
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+LEVELS = (0, 1, 2, 3, 4, 5)
+TOPICS = (
+    'algorithms',
+    'data structures',
+    'mathematics',
+    'text processing',
+    'files and formats',
+    'networking',
+    'databases',
+    'user interface',
+    'testing',
+    'configuration',
+    'data science',
+    'systems',
+    'language features',
+    'other',
+)
+
+
+@dataclass(frozen=True)
+class Grade:
+    """What a grader says of a document.
+
+    Attributes:
+        level: educational value for a student of basic coding concepts, 0 to 5.
+        self_contained: whether it can be understood without other files.
+        meaningful: whether it computes something, rather than listing definitions or settings.
+        clear: whether it is simple, or explained where it is not.
+        topic: one of `TOPICS`.
+        reason: a few words.
+    """
+
+    level: int
+    self_contained: bool
+    meaningful: bool
+    clear: bool
+    topic: str
+    reason: str
+
+
+_ALGORITHMIC = (ast.For, ast.While, ast.If, ast.BinOp, ast.AugAssign, ast.Compare, ast.Subscript)
+_LIBRARY = sys.stdlib_module_names
+_GUI = frozenset({'tkinter', 'PyQt5', 'PySide6', 'wx', 'gi', 'ctypes', 'distutils', 'setuptools'})
+_TOPIC_WORDS = {
+    'algorithms': r'sort|search|graph|recurs|dynamic|greedy|dijkstra|heap|backtrack|permut',
+    'data structures': r'tree|queue|stack|linked|node|deque|heap|trie|set|dict',
+    'mathematics': r'prime|matrix|polynom|integer|math|sqrt|modul|factor|gcd|fraction|random',
+    'text processing': r'token|pars|regex|string|lexer|unicode|encod|text|word',
+    'files and formats': r'file|path|json|csv|xml|zip|tar|archive|yaml|header',
+    'networking': r'http|socket|request|url|server|client|protocol|ssl',
+    'databases': r'sql|database|query|cursor|table|schema|transaction',
+    'user interface': r'widget|window|button|tkinter|canvas|style|color|cursor|menu',
+    'testing': r'test|assert|mock|fixture',
+    'configuration': r'config|setting|option|setup|default|environment',
+    'data science': r'tensor|array|numpy|model|train|feature|cluster|gradient|statistic',
+    'systems': r'process|thread|signal|memory|async|lock|kernel|daemon|event',
+    'language features': r'decorator|generator|iterator|context|descriptor|metaclass|closure',
+}
+
+
+@dataclass(frozen=True)
+class _Sight:
+    """What the heuristic looks at, each from 0 to 1 unless it is a count."""
+
+    functions: int
+    documented: float
+    short: float
+    algorithmic: float
+    literal: float
+    foreign: float
+    commented: float
+    nested: float
+    examples: bool
+    is_test: bool
+    is_gui: bool
+
+
+def grade(text: str, path: str = '') -> Grade:
+    """The grade of a Python file by a rule that can be read: it sees form, and no meaning.
+
+    One point each for functions of a size to read, for docstrings, for code that computes, for
+    explanation in comments or examples, and for standing alone; a file of tests, of settings or of
+    a user interface, or one that is mostly literals, has at most 1. It is no substitute for a
+    judge that reads: it makes the chain run, and its answers repeat.
+
+    Source: our choice.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            seen = _look(ast.parse(text), text, path)
+    except (SyntaxError, ValueError, RecursionError):
+        return Grade(0, False, False, False, 'other', 'it does not parse')
+    return _judge(seen, topic_of(text))
+
+
+def _judge(seen: _Sight, topic: str) -> Grade:
+    self_contained = seen.foreign <= 0.34
+    meaningful = seen.functions > 0 and seen.algorithmic >= 0.05 and seen.literal <= 0.4
+    meaningful = meaningful and not seen.is_gui
+    explained = seen.documented >= 0.5 or seen.commented >= 0.15
+    clear = seen.short >= 0.6 and (explained or seen.nested <= 0.1)
+    points = {
+        'functions of a size to read': seen.functions > 0 and seen.short >= 0.75,
+        'documented': seen.documented >= 0.5,
+        'computes': seen.algorithmic >= 0.06 and seen.functions > 0,
+        'explained': seen.examples or seen.commented >= 0.2,
+        'stands alone': seen.foreign <= 0.15,
+    }
+    level = sum(points.values())
+    if seen.is_test or not meaningful:
+        level = min(level, 1)
+    elif not clear:
+        level = min(level, 3)
+    said = [name for name, holds in points.items() if holds]
+    said += ['a test'] if seen.is_test else []
+    return Grade(level, self_contained, meaningful, clear, topic, ', '.join(said) or 'none of it')
+
+
+def _look(tree: ast.Module, text: str, path: str) -> _Sight:
+    nodes = list(ast.walk(tree))
+    functions = [n for n in nodes if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    lines = [(n.end_lineno or n.lineno) - n.lineno + 1 for n in functions]
+    modules = list(_imported(nodes))
+    commented = sum(len(line) for line in re.findall(r'(?m)^\s*#.*$', text))
+    docstrings = sum(len(ast.get_docstring(n) or '') for n in [tree, *functions])
+    return _Sight(
+        functions=len(functions),
+        documented=_mean(bool(ast.get_docstring(n)) for n in functions),
+        short=_mean(each <= 40 for each in lines),
+        algorithmic=_mean(isinstance(n, _ALGORITHMIC) for n in nodes),
+        literal=_mean(isinstance(n, ast.Constant) for n in nodes),
+        foreign=_mean(_is_foreign(name) for name in modules),
+        commented=(commented + docstrings) / max(len(text), 1),
+        nested=_mean(_depth(n) > 4 for n in functions),
+        examples='>>>' in text or "__name__ == '__main__'" in text.replace('"', "'"),
+        is_test=bool(re.search(r'(?:^|/|_)(?:tests?|conftest)(?:/|_|\.|$)', path))
+        or text.count('assert') > 2 * max(len(functions), 4),
+        is_gui=any(name.split('.')[0] in _GUI for name in modules),
+    )
+
+
+def topic_of(text: str) -> str:
+    """The topic whose words a text has most of; `other` when it has few of any."""
+    words = text[:20_000].lower()
+    counts = {topic: len(re.findall(pattern, words)) for topic, pattern in _TOPIC_WORDS.items()}
+    best = max(counts, key=lambda topic: counts[topic])
+    return best if counts[best] >= 3 else 'other'
+
+
+def _imported(nodes: list[ast.AST]) -> Iterator[str]:
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield '.' * node.level + (node.module or '')
+
+
+def _is_foreign(name: str) -> bool:
+    return name.startswith('.') or name.split('.', maxsplit=1)[0] not in _LIBRARY
+
+
+def _depth(node: ast.AST) -> int:
+    inner = [_depth(child) for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt)]
+    return 1 + max(inner, default=0)
+
+
+def _mean(values: Iterator[bool]) -> float:
+    held = [float(value) for value in values]
+    return statistics.fmean(held) if held else 0.0
