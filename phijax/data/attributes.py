@@ -32,12 +32,14 @@ def read(path: Path, *names: str) -> dict[str, Any]:
         InputError: if there is no such file or column, or it cannot be read.
     """
     try:
-        table = parquet.read_table(path, columns=list(names) or None)
+        with parquet.ParquetFile(path) as file:
+            there = file.schema_arrow.names
+            missing = [name for name in names if name not in there]
+            if missing:
+                raise InputError(f'{path} has no column {missing[0]}; it has {", ".join(there)}.')
+            table = file.read(columns=list(names) or None)
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(f'{path} cannot be read: {error}') from error
-    missing = [name for name in names if name not in table.column_names]
-    if missing:
-        raise InputError(f'{path} has no column {missing[0]}; it has {table.column_names}.')
     return {name: _from_arrow(table[name].combine_chunks()) for name in table.column_names}
 
 

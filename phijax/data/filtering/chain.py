@@ -29,7 +29,6 @@ from phijax.data.filtering import (
     select,
 )
 from phijax.data.filtering.config import Config
-from phijax.data.settings import check
 from phijax.data.stage import Account, Stage, Step
 
 log = logging.getLogger(__name__)
@@ -64,7 +63,8 @@ STAGES = (
         ('select',),
     ),
 )
-NAMES = tuple(stage.name for stage in STAGES)
+NAMES = tuple(each.name for each in STAGES)
+GROUPS = tuple(dict.fromkeys(name for each in STAGES for name in each.groups if name != 'sources'))
 TOKENS = 'tokens'
 
 
@@ -74,7 +74,6 @@ def run(config: Config, workdir: Path, engine: Engine, only: str = '') -> dict[s
     Raises:
         InputError: if a stage cannot be made; what is done stays, and the same command goes on.
     """
-    check(not only or only in NAMES, 'stage', only, f'one of {", ".join((*NAMES, TOKENS))}')
     workdir.mkdir(parents=True, exist_ok=True)
     done: dict[str, Step] = {}
     for each in STAGES:

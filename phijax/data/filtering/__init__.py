@@ -1,0 +1,43 @@
+"""Filtering: from a pile of raw files to documents worth learning from, and their tokens.
+
+`run` is the whole of it; `python -m phijax.data.filtering` calls it. `chain` has the stages.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from phijax.data.engines import Engine
+from phijax.data.filtering import chain, curriculum, pages
+from phijax.data.filtering.config import Config, from_dict
+from phijax.data.settings import check
+
+__all__ = ['Config', 'from_dict', 'run']
+
+
+def run(config: Config, workdir: str | os.PathLike[str], engine: Engine, only: str = '') -> str:
+    """A few lines on what came of it, after every stage that is missing is made, and the report.
+
+    A run that was killed is taken up again by the same call: shards that are done stay.
+
+    Args:
+        only: the one stage to make, of inputs that are there; `tokens` and `report` are the last.
+
+    Raises:
+        InputError: if a stage cannot be made; its `exit_code` says what kind of reason it was.
+    """
+    workdir = Path(workdir)
+    names = (*chain.NAMES, 'tokens', 'report')
+    check(not only or only in names, 'stage', only, f'one of {", ".join(names)}')
+    try:
+        done = chain.run(config, workdir, engine, only)
+    finally:
+        engine.close()
+    if only in chain.NAMES:
+        return f'{done[only].directory}'
+    if engine.rank:
+        return f'rank {engine.rank} has done its part'
+    curriculum.check_nested(done['documents'], len(config.select.amounts))
+    directory, manifest = chain.tokens(config, workdir, done['documents'])
+    return str(directory) if only == 'tokens' else pages.write(config, workdir, done, manifest)

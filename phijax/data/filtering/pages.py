@@ -1,0 +1,229 @@
+"""The report of a run: what went in, what came out and why, on one page and as JSON."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from phijax import report
+from phijax.data import document, stage
+from phijax.data.files import write_json
+from phijax.data.filtering import chain
+from phijax.data.filtering.config import Config
+from phijax.data.stage import Step
+from phijax.report import web
+
+EXCERPT = 1200
+LIMITS = (
+    'A grade of the heuristic grader sees form and no meaning; one of a language model is an '
+    'opinion of that model. What a filter is worth shows in a model that is trained on what it '
+    'kept: experiments/filtering.',
+    'The curve is of the graded documents that the forest did not learn from; with few of them its '
+    'right end is noise, which the intervals show.',
+    'The search for leaks finds shared word sequences and functions of the same shape. A problem '
+    'that is told in other words, or solved in another way, passes.',
+)
+
+
+def write(
+    config: Config, workdir: Path, done: Mapping[str, Step], tokens: Mapping[str, Any]
+) -> str:
+    """A few lines for people, after report.json and report.html are written."""
+    found = gather(done) | {'tokens': _tokens(tokens), 'environment': report.environment()}
+    write_json(workdir / 'report.json', found)
+    (workdir / 'report.html').write_text(_page(config, found, done), 'utf-8')
+    lines = [
+        f'{row["stage"]}: {row["given"]} given, {row["kept"]} kept'
+        + ''.join(f', {count} {reason}' for reason, count in row['dropped'].items())
+        for row in found['funnel']
+    ]
+    lines += [f'{name}: {count:,} tokens' for name, count in found['tokens'].items()]
+    return '\n'.join([*lines, f'{workdir}/report.html'])
+
+
+def gather(done: Mapping[str, Step]) -> dict[str, Any]:
+    """All that the stages have to tell, as plain values."""
+    facts = {name: step.accounts()[0].facts for name, step in done.items()}
+    funnel = [
+        {
+            'stage': name,
+            'given': account.given,
+            'kept': account.kept,
+            'dropped': dict(account.dropped),
+            'bytes': account.num_bytes,
+        }
+        for name, account in chain.ledger(done)
+    ]
+    return {
+        'funnel': funnel,
+        'grades': facts['annotate'],
+        'forest': facts['forest'],
+        'selection': facts['select'],
+        'duplicates': facts['near'],
+        'leaks': chain.found_leaks(done['decontaminate']),
+        'seconds': {name: round(step.seconds(), 1) for name, step in done.items()},
+        'digests': {name: stage.manifest(step)['digest'] for name, step in done.items()},
+    }
+
+
+def _page(config: Config, found: Mapping[str, Any], done: Mapping[str, Step]) -> str:
+    parts = [
+        web.section('What was kept, and why the rest was not', _funnel(found['funnel'])),
+        web.section('What the grader said', *_grades(found['grades'])),
+        web.section('What the forest learned', *_forest(found['forest'])),
+        web.section('What the score keeps', *_selection(found['selection'])),
+        web.section('Kept and dropped, by tenths of the score', *_examples(found, done)),
+        web.section('Near-duplicates', *_duplicates(found['duplicates'])),
+        web.section('Benchmark leaks', *_leaks(found['leaks'])),
+        web.section('Time', _times(found)),
+        web.section('What this does not show', web.listed(LIMITS)),
+        web.section('Settings', web.table(_flat(_settings(config)))),
+    ]
+    return web.page('A filtered pile', parts)
+
+
+def _funnel(rows: Sequence[Mapping[str, Any]]) -> str:
+    first = max(rows[0]['given'], 1)
+    lines = [
+        {
+            'stage': row['stage'],
+            'given': row['given'],
+            'kept': row['kept'],
+            'MB kept': row['bytes'] / 1e6,
+            'dropped': ', '.join(f'{n:,} {reason}' for reason, n in row['dropped'].items()),
+            'of all': web.bar(
+                ('lost', row['kept'] / first, row['given'] / first),
+                ('range', 0, row['kept'] / first),
+            ),
+        }
+        for row in rows
+    ]
+    return web.table(lines)
+
+
+def _grades(facts: Mapping[str, Any]) -> Iterable[str]:
+    whole = max(sum(facts['levels'].values()), 1)
+    yield web.paragraph(f'Grader: {facts["grader"]}.')
+    yield web.table(
+        [
+            {'level': level, 'documents': n, '': web.bar(('range', 0, n / whole))}
+            for level, n in facts['levels'].items()
+        ]
+    )
+    yield web.table(_flat(facts['agreement']))
+    yield web.table(_flat({'answers': facts['statuses'], **facts.get('spent', {})}))
+
+
+def _forest(facts: Mapping[str, Any]) -> Iterable[str]:
+    plain = {name: value for name, value in facts.items() if not isinstance(value, list)}
+    yield web.table(_flat(plain))
+    for name, rows in facts.items():
+        if isinstance(rows, list) and rows and isinstance(rows[0], Mapping):
+            yield web.paragraph(name.replace('_', ' '))
+            yield web.table(rows)
+
+
+def _selection(facts: Mapping[str, Any]) -> Iterable[str]:
+    yield web.table(facts['phases'])
+    histogram = facts['histogram']
+    edges = histogram['edges']
+    yield web.columns(histogram['counts'], edges[0], edges[-1], 'score, documents in each column')
+    curve = facts['curve']
+    kept = [point['documents'] for point in curve]
+    shown = {
+        'share of valuable among kept': [point['valuable'] for point in curve],
+        'low': [point['low'] for point in curve],
+        'high': [point['high'] for point in curve],
+    }
+    yield web.lines(kept, shown, 'share of documents kept')
+    yield web.folded('The curve as a table', web.table(curve))
+    yield web.paragraph('Rank correlation of the score with what a lazy filter would look at:')
+    yield web.table(_flat(facts['leans_on']))
+
+
+def _examples(found: Mapping[str, Any], done: Mapping[str, Step]) -> Iterable[str]:
+    rows = found['selection']['deciles']
+    yield web.table([{k: _said(v) for k, v in row.items() if k != 'places'} for row in rows])
+    wanted = [tuple(place) for row in rows for place in row['places']]
+    texts = _texts(done['ingest'], wanted)
+    for row in rows:
+        shown = [texts[tuple(place)] for place in row['places']]
+        body = ''.join(web.paragraph(path) + web.code(text[:EXCERPT]) for path, text in shown)
+        yield web.folded(f'Tenth {row["decile"]}, {row["kept"]:.0%} kept', body)
+
+
+def _duplicates(facts: Mapping[str, Any]) -> Iterable[str]:
+    yield web.table(_flat({k: v for k, v in facts.items() if not isinstance(v, list)}))
+    for name, rows in facts.items():
+        if isinstance(rows, list) and rows and isinstance(rows[0], Mapping):
+            yield web.folded(name.replace('_', ' '), web.table(rows))
+
+
+def _leaks(facts: Mapping[str, Any]) -> Iterable[str]:
+    yield web.table(_flat({k: v for k, v in facts.items() if not isinstance(v, list)}))
+    yield web.table(facts.get('sweep', []))
+    for pair in facts.get('pairs', []):
+        title = f'{pair["similarity"]:.3f} {pair["kind"]}: {pair["path"]} and {pair["item"]}'
+        yield web.folded(title, web.beside(web.code(pair['text']), web.code(pair['item_text'])))
+
+
+def _times(found: Mapping[str, Any]) -> str:
+    given = {row['stage']: row for row in found['funnel']}
+    whole = found['funnel'][0]['bytes'] / 1e6
+    return web.table(
+        [
+            {
+                'stage': name,
+                'seconds, all workers': seconds,
+                'MB of the pile a second': whole / seconds if seconds else None,
+                'documents': given.get(name, {}).get('given'),
+            }
+            for name, seconds in found['seconds'].items()
+        ]
+    )
+
+
+def _texts(ingest: Step, wanted: Iterable[tuple[int, int]]) -> dict[tuple[int, int], Any]:
+    by_shard: dict[int, set[int]] = defaultdict(set)
+    for shard, row in wanted:
+        by_shard[shard].add(row)
+    texts = {}
+    for shard, rows in by_shard.items():
+        groups = document.read(ingest.part('documents', shard))
+        for row, item in enumerate(itertools.chain.from_iterable(groups)):
+            if row in rows:
+                texts[shard, row] = (item.path, item.text)
+    return texts
+
+
+def _tokens(manifest: Mapping[str, Any]) -> dict[str, int]:
+    return {
+        name: sum(split['tokens'] for split in source['splits'].values())
+        for name, source in manifest.get('sources', {}).items()
+    }
+
+
+def _settings(config: Config) -> dict[str, Any]:
+    groups = ('sources', *chain.GROUPS, 'endpoint', 'budget', 'tokenize')
+    return {name: config.group(name) for name in groups}
+
+
+def _flat(values: Mapping[str, Any], prefix: str = '') -> list[dict[str, str]]:
+    rows = []
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            rows += _flat(value, f'{prefix}{key}.')
+        else:
+            rows.append({'': f'{prefix}{key}'.replace('_', ' '), 'value': _said(value)})
+    return rows
+
+
+def _said(value: Any) -> Any:
+    if isinstance(value, float):
+        return f'{value:.4g}'
+    if isinstance(value, list):
+        return ' to '.join(map(str, map(_said, value)))
+    return value
