@@ -213,7 +213,10 @@ def run(
         for index in engine.map(_Shard(stage.work, step), missing, stage.on_device):
             on_shard(index)
         engine.settle(step.name, lambda: [i for i in missing if not step.marker(i).is_file()])
-        write_json(step.directory / MANIFEST, _manifest(step))
+        if engine.rank == 0:
+            write_json(step.directory / MANIFEST, _manifest(step))
+        written = step.directory / MANIFEST
+        engine.settle(step.name, lambda: [] if written.is_file() else [0])
     return manifest(step)
 
 

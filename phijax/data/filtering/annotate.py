@@ -135,7 +135,7 @@ def _sample(task: Task, settings: Mapping[str, Any]) -> list[Sampled]:
     for shard in range(ingest.num_shards):
         facts = attributes.read(ingest.part('facts', shard), 'id', 'stratum')
         for row in np.flatnonzero(verdicts.alive(task.step.inputs, shard)):
-            place = xxhash.xxh3_64_intdigest(facts['id'][row], seed=settings['seed'])
+            place = xxhash.xxh3_64_intdigest(facts['id'][row].encode(), seed=settings['seed'])
             by_stratum.setdefault(facts['stratum'][row], []).append((place, shard, int(row)))
     sizes = {name: len(rows) for name, rows in by_stratum.items()}
     wanted = set()

@@ -62,8 +62,8 @@ def facts(documents: list[Document]) -> dict[str, Any]:
     the place it came from, so that a choice among equals depends on no shard.
     """
     texts = [item.text for item in documents]
-    hashes = [xxhash.xxh3_128_intdigest(' '.join(text.split())) for text in texts]
-    places = [xxhash.xxh3_64_intdigest(f'{item.source}\0{item.path}') for item in documents]
+    hashes = [xxhash.xxh3_128_intdigest(' '.join(text.split()).encode()) for text in texts]
+    places = [xxhash.xxh3_64_intdigest(f'{item.source}\0{item.path}'.encode()) for item in documents]
     return {
         'id': [item.id for item in documents],
         'normal_high': np.array([each >> 64 for each in hashes], np.uint64),

@@ -19,6 +19,7 @@ from phijax.data.stage import Account, Task
 # What a model can hold at best. Source: arXiv:2404.05405 (from memory, open): 2 bits a parameter.
 BITS_PER_PARAMETER = 2.0
 _HALVINGS = 40
+_HIGHEST_PRICE = 1e6
 
 
 def work(task: Task) -> Account:
@@ -85,15 +86,28 @@ def _fill(
     if not capacity or table['memorise'][chosen].sum() <= capacity:
         return chosen, full
     low, high = 0.0, 1.0
-    density = table['memorise'] / np.maximum(table['num_bytes'], 1)
-    density = density / max(density.max(), 1e-9)
-    while _asks(score - high * density, table, settings, weights, room) > capacity and high < 1e6:
+    density = table['memorise'] / np.maximum(weights, 1)
+    density = density / density.max()
+    while _asks(score - high * density, table, settings, weights, room) > capacity:
+        if high > _HIGHEST_PRICE:  # the least that fills the room is too much: it stays unfilled
+            return _until(capacity, table['memorise'], chosen, density), full
         high *= 2
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         fits = _asks(score - middle * density, table, settings, weights, room) <= capacity
         low, high = (low, middle) if fits else (middle, high)
     return _best(score - high * density, table, settings, weights, room)
+
+
+def _until(
+    capacity: float, bits: np.ndarray, chosen: np.ndarray, density: np.ndarray
+) -> np.ndarray:
+    """The chosen rows that ask least, as many as the capacity holds."""
+    ranked = np.argsort(density, kind='stable')
+    ranked = ranked[chosen[ranked]]
+    kept = np.zeros(len(chosen), bool)
+    kept[ranked[np.cumsum(bits[ranked], dtype=np.float64) <= capacity]] = True
+    return kept
 
 
 def _asks(
