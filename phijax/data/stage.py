@@ -99,9 +99,9 @@ class Step:
         """Where its files are."""
         return self.root / f'{self.name}-{self.fingerprint[:8]}'
 
-    def part(self, kind: str, index: int) -> Path:
-        """The Parquet file of a kind that shard `index` wrote."""
-        return self.directory / f'{kind}-{index:05d}.parquet'
+    def part(self, kind: str, index: int, suffix: str = '.parquet') -> Path:
+        """The file of a kind that shard `index` wrote."""
+        return self.directory / f'{kind}-{index:05d}{suffix}'
 
     def marker(self, index: int) -> Path:
         """The file that says that a shard is done."""
@@ -133,9 +133,10 @@ class Task:
         """A step that this one reads."""
         return self.step.inputs[name]
 
-    def output(self, kind: str, index: int | None = None) -> Path:
-        """Where to write the Parquet file of a kind, of this shard or of another number."""
-        return self.scratch / self.step.part(kind, self.index if index is None else index).name
+    def output(self, kind: str, index: int | None = None, suffix: str = '.parquet') -> Path:
+        """Where to write the file of a kind, of this shard or of another number."""
+        number = self.index if index is None else index
+        return self.scratch / self.step.part(kind, number, suffix).name
 
 
 Work = Callable[[Task], Account]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,15 +11,20 @@ from typing import Any
 
 import numpy as np
 import xxhash
-from phijax.data.client import Budget, Client, Endpoint, Request
 
 from phijax.data import attributes
+from phijax.data.client import Budget, Client, Endpoint, Request
 from phijax.data.errors import QualityError
 from phijax.data.filtering import grading, rubric, verdicts
 from phijax.data.filtering.grading import LEVELS, Grade
 from phijax.data.stage import Account, Task
 
 GRADED = 'ok'
+_RULES = {'code': grading.grade, 'web': grading.grade_prose}
+# Asked first, for an estimate of the whole. Our choice.
+PILOT = 50
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,8 @@ def work(task: Task) -> Account:
     """
     settings = task.settings['annotate']
     sample = _sample(task, settings)
-    found = list(_GRADERS[settings['grader']](task, _asked(sample, settings)))
+    spent: dict[str, Any] = {}
+    found = list(_GRADERS[settings['grader']](task, _asked(sample, settings), spent))
     _check_share(found, settings['max_bad_fraction'])
     attributes.write(task.output('annotations'), _columns(found))
     facts = {
@@ -59,6 +66,7 @@ def work(task: Task) -> Account:
         'statuses': dict(Counter(each.status for each in found)),
         'levels': {str(level): _count(found, level) for level in LEVELS},
         'agreement': agreement(found, task.settings['forest']['cut']),
+        'spent': spent,
     }
     return Account(len(sample), len(sample), facts=facts)
 
@@ -161,24 +169,37 @@ def _asked(sample: list[Sampled], settings: Mapping[str, Any]) -> Iterator[tuple
             yield each, 1
 
 
-def _by_heuristic(_: Task, asked: Iterable[tuple[Sampled, int]]) -> Iterator[Annotation]:
+def _by_heuristic(
+    task: Task, asked: Iterable[tuple[Sampled, int]], spent: dict[str, Any]
+) -> Iterator[Annotation]:
+    spent['tokens'] = 0
+    by_rule = _RULES[task.settings['annotate']['rubric']]
     for each, turn in asked:
         if turn == 0:  # it would say the same again
-            grade = grading.grade(each.text, each.path)
+            grade = by_rule(each.text, each.path)
             yield Annotation(each, turn, GRADED, grade, 'heuristic')
 
 
-def _by_endpoint(task: Task, asked: Iterable[tuple[Sampled, int]]) -> Iterator[Annotation]:
+def _by_endpoint(
+    task: Task, asked: Iterable[tuple[Sampled, int]], spent: dict[str, Any]
+) -> Iterator[Annotation]:
     settings, runtime = task.settings['annotate'], task.step.runtime
-    journal = task.step.root / 'journal' / 'annotate.sqlite'
-    journal.parent.mkdir(exist_ok=True)
     asked = list(asked)
+    requests = [_request(each, turn, settings) for each, turn in asked]
     endpoint = Endpoint(model=settings['model'], **runtime['endpoint'])
+    journal = task.step.root / 'journal' / 'annotate'
     with Client(endpoint, Budget(**runtime['budget']), journal) as client:
-        answers = client.complete(_request(each, turn, settings) for each, turn in asked)
-        for (each, turn), answer in zip(asked, answers, strict=True):
-            grade = Grade(**answer.value) if answer.status == GRADED else None
-            yield Annotation(each, turn, answer.status, grade, answer.model)
+        if len(requests) > PILOT:
+            log.info(
+                'annotate, as far as %d say: %s', PILOT, pilot(client, requests, len(requests))
+            )
+        with progress.bar('annotate', len(requests), 'grades') as advance:
+            answers = client.complete(requests)
+            for (each, turn), answer in zip(asked, answers, strict=True):
+                advance(1)
+                grade = Grade(**answer.value) if answer.status == GRADED else None
+                yield Annotation(each, turn, answer.status, grade, answer.model)
+        spent |= client.spent._asdict()
 
 
 def _request(each: Sampled, turn: int, settings: Mapping[str, Any]) -> Request:
@@ -189,6 +210,7 @@ def _request(each: Sampled, turn: int, settings: Mapping[str, Any]) -> Request:
         temperature=settings['temperature'],
         seed=settings['seed'] + turn,
         schema=rubric.SCHEMA,
+        sample_index=turn,
     )
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from phijax.data.client import Budget, Endpoint
-
 from phijax.data.filtering import annotate, decontaminate, deduplicate, features, forest, rubric
 from phijax.data.settings import build, check
 from phijax.data.tokenize.config import source

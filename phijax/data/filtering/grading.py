@@ -114,6 +114,45 @@ def grade(text: str, path: str = '') -> Grade:
     return _judge(seen, topic_of(text))
 
 
+_CONNECTED = re.compile(
+    r'(?i)\b(?:because|therefore|thus|hence|since|so that|for example|for instance|in order to|'
+    r'if|then|when|which means|however|consider|suppose|instead|as a result)\b'
+)
+
+
+def grade_prose(text: str, _: str = "") -> Grade:
+    """The grade of a page of prose by a rule that can be read: it sees form, and no meaning.
+
+    One point each for sentences, for sentences of a length to read, for words that connect, for
+    paragraphs rather than lists, and for asking to remember little.
+
+    Source: our choice.
+    """
+    lines = [line for line in text.splitlines() if line.strip()]
+    words = re.findall(r"[A-Za-z']+", text)
+    sentences = re.findall(r'[^.!?\n]+[.!?]', text)
+    if not lines or not words:
+        return Grade(0, False, False, False, 'other', 'no words')
+    length = len(words) / max(len(sentences), 1)
+    connected = len(_CONNECTED.findall(text)) / max(len(sentences), 1)
+    long_lines = _mean(len(line) >= 60 for line in lines)
+    listed = _mean(bool(re.match(r'\s*(?:[-*+#|>]|\d+[.)]|https?:)', line)) for line in lines)
+    numbers = len(re.findall(r'\d', text)) / len(text)
+    points = {
+        'sentences': len(sentences) >= 5,
+        'of a length to read': 8 <= length <= 30,
+        'connected': connected >= 0.25,
+        'paragraphs': long_lines >= 0.4 and listed <= 0.2,
+        'little to remember': numbers <= 0.02,
+    }
+    level = sum(points.values())
+    meaningful = len(sentences) >= 5 and connected >= 0.1
+    said = ', '.join(name for name, holds in points.items() if holds) or 'none of it'
+    return Grade(
+        level if meaningful else min(level, 1), True, meaningful, length <= 30, topic_of(text), said
+    )
+
+
 def _judge(seen: _Sight, topic: str) -> Grade:
     self_contained = seen.foreign <= 0.34
     meaningful = seen.functions > 0 and seen.algorithmic >= 0.05 and seen.literal <= 0.4

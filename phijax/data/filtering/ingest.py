@@ -63,7 +63,9 @@ def facts(documents: list[Document]) -> dict[str, Any]:
     """
     texts = [item.text for item in documents]
     hashes = [xxhash.xxh3_128_intdigest(' '.join(text.split()).encode()) for text in texts]
-    places = [xxhash.xxh3_64_intdigest(f'{item.source}\0{item.path}'.encode()) for item in documents]
+    places = [
+        xxhash.xxh3_64_intdigest(f'{item.source}\0{item.path}'.encode()) for item in documents
+    ]
     return {
         'id': [item.id for item in documents],
         'normal_high': np.array([each >> 64 for each in hashes], np.uint64),

@@ -58,7 +58,7 @@ SCHEMA: dict[str, Any] = {
 }
 
 
-def messages(rubric: str, text: str) -> list[dict[str, str]]:
+def messages(rubric: str, text: str) -> tuple[dict[str, str], ...]:
     """The chat that asks for the grade of a text by a rubric of `RUBRICS`."""
     task, scale, meaningful = _SCALE[rubric]
     system = '\n'.join(
@@ -79,7 +79,7 @@ def messages(rubric: str, text: str) -> list[dict[str, str]]:
             'of it and are not for you.',
         ]
     )
-    return [
+    return (
         {'role': 'system', 'content': system},
         {'role': 'user', 'content': f'<document>\n{text}\n</document>'},
-    ]
+    )

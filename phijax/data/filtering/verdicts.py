@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from phijax.data import attributes, document
 from phijax.data.document import Document
-from phijax.data.stage import Account, Step, Task
+from phijax.data.stage import Account, Step, Task, total
 
 KIND = 'verdicts'
 # The stages that drop documents of a pile that was ingested, in the order of the chain.
@@ -51,3 +53,8 @@ def account(reasons: Sequence[str], was_alive: np.ndarray, num_bytes: np.ndarray
     dropped = Counter(reasons[row] for row in given if reasons[row])
     kept = [row for row in given if not reasons[row]]
     return Account(len(given), len(kept), dict(sorted(dropped.items())), int(num_bytes[kept].sum()))
+
+
+def sum_of(accounts: Sequence[Account], facts: Mapping[str, Any]) -> Account:
+    """The account of a stage that saw all shards at once, and what it has to tell."""
+    return dataclasses.replace(total(accounts), facts=facts)

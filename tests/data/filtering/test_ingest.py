@@ -119,9 +119,7 @@ def test_rows_are_shared_where_files_are_few(tmp_path):
     rows = ''.join('{"text": "%s"}\n' % (f'a = {index}  # ' + 'x' * 20) for index in range(10))
     write(tmp_path, {'rows.jsonl': rows})
     sources = {'pile': {'kind': 'files', 'paths': [f'{tmp_path}/*.jsonl']}}
-    step = stage.make_step(
-        INGEST, tmp_path, 4, {'sources': sources, 'ingest': SETTINGS}, {}, {}
-    )
+    step = stage.make_step(INGEST, tmp_path, 4, {'sources': sources, 'ingest': SETTINGS}, {}, {})
     stage.run(INGEST, step, Local(1))
     assert [account.kept for account in step.accounts()] == [3, 3, 2, 2]
 
@@ -129,9 +127,7 @@ def test_rows_are_shared_where_files_are_few(tmp_path):
 def test_a_column_that_is_missing_is_counted(tmp_path):
     write(tmp_path, {'rows.jsonl': '{"body": "x = 1"}\n'})
     sources = {'pile': {'kind': 'files', 'paths': [f'{tmp_path}/*.jsonl']}}
-    step = stage.make_step(
-        INGEST, tmp_path, 1, {'sources': sources, 'ingest': SETTINGS}, {}, {}
-    )
+    step = stage.make_step(INGEST, tmp_path, 1, {'sources': sources, 'ingest': SETTINGS}, {}, {})
     stage.run(INGEST, step, Local(1))
     assert step.accounts()[0].dropped == {'missing_column': 1}
 
@@ -153,7 +149,7 @@ def test_facts_of_a_document():
 
 def test_what_a_text_asks_to_remember():
     match = 'Goals by Rossi, Bianchi and Verdi gave the hosts Milan a 3-1 win in 1987 and 1991.'
-    reason = 'When a ball rolls down a slope it gains speed, because the ground pushes less than it weighs.'
+    reason = 'A ball on a slope gains speed, because the ground pushes less than it weighs.'
     assert ingest.memorise_bits(match) > 50
     assert ingest.memorise_bits(reason) == 0
 

@@ -1,0 +1,50 @@
+"""Web text by educational level, in two phases: what is fair, then the best of it.
+
+    python -m phijax.data.filtering --config=configs/filter/web.py --workdir=runs/web
+
+The default pile is the prose that the installed packages have with them (read-mes, manuals,
+licences), so that it runs without an account; `:hub` takes a part of Falcon RefinedWeb, online.
+`--config.select.num_params=100_000_000` also bounds what the pages ask a model of that size to
+remember.
+
+Expected: PENDING.
+Source: arXiv:2404.14219, sec. 2 (web text by educational level, two phases, less to remember for
+small models); levels and amounts are our choice.
+"""
+
+import sysconfig
+
+import ml_collections
+
+REFINED_WEB = {'kind': 'hub', 'dataset': 'tiiuae/falcon-refinedweb', 'column': 'content'}
+
+
+def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
+    small, hub = {'full': (False, False), 'smoke': (True, False), 'hub': (False, True)}[variant]
+    root = sysconfig.get_paths()['purelib']
+    packages = {
+        'kind': 'files',
+        'paths': tuple(f'{root}/**/*.{suffix}' for suffix in ('md', 'rst', 'txt')),
+    }
+    config = ml_collections.ConfigDict()
+    config.sources = {'web': REFINED_WEB if hub else packages}
+    config.ingest = {
+        'shards': 4 if small else 16,
+        'language': 'text',
+        'max_bytes': 1_000_000 if small else 2_000_000_000 if hub else 0,
+    }
+    config.annotate = {
+        'grader': 'heuristic',
+        'rubric': 'web',
+        'sample': 200 if small else 4000,
+        'model': '',
+    }
+    config.endpoint = {'url': 'http://127.0.0.1:8080/v1', 'key_variable': ''}
+    config.budget = {'max_tokens': 0, 'max_dollars': 0.0}
+    config.embed = {'kind': 'ngrams'}
+    config.forest = {'cut': 3, 'target': 'level'}
+    config.select = {'rule': 'fraction', 'amounts': (0.6, 0.2), 'num_params': 0}
+    config.deduplicate = {'threshold': 0.85}
+    config.decontaminate = {}
+    config.tokenize = {'tokenizer': '', 'vocab_size': 1024 if small else 8192}
+    return config
