@@ -152,7 +152,7 @@ def _term(runs: Mapping[str, Sequence[Record]]) -> str:
 
 
 def _loss_curves(name: str, run: Sequence[Record], colour: int) -> list[Curve]:
-    trained, evaluated = _of_kind(run, 'train'), _of_kind(run, 'evaluate')
+    trained, evaluated = _of_kind(run, 'train'), _evaluated(run)
     if not trained:
         raise ValueError(f'the run {name or "to plot"} has no training step in its records')
     prefix = f'{name}: ' if name else ''
@@ -165,7 +165,7 @@ def _loss_curves(name: str, run: Sequence[Record], colour: int) -> list[Curve]:
 
 
 def _bits_curves(name: str, run: Sequence[Record], colour: int) -> list[Curve]:
-    evaluated = [record for record in _of_kind(run, 'evaluate') if 'bits_per_byte' in record]
+    evaluated = [record for record in _evaluated(run) if 'bits_per_byte' in record]
     if not evaluated:
         return []
     last = float(evaluated[-1]['bits_per_byte'])
@@ -176,6 +176,11 @@ def _bits_curves(name: str, run: Sequence[Record], colour: int) -> list[Curve]:
 def _curve(label: str, run: Sequence[Record], field: str, colour: int, look: str = 'line') -> Curve:
     steps = [record['step'] for record in run]
     return Curve(label, steps, [_number(record.get(field)) for record in run], colour, look)
+
+
+def _evaluated(run: Sequence[Record]) -> list[Record]:
+    """The evaluations with a held-out loss; one of benchmarks alone has none."""
+    return [record for record in _of_kind(run, 'evaluate') if 'loss' in record]
 
 
 def _of_kind(run: Sequence[Record], kind: str) -> list[Record]:
@@ -328,7 +333,7 @@ def _results(evaluations: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def _run_table(run: Sequence[Record]) -> str:
-    trained, evaluated = _of_kind(run, 'train'), _of_kind(run, 'evaluate')
+    trained, evaluated = _of_kind(run, 'train'), _evaluated(run)
     last, ends = trained[-1], session_ends(trained)
     seconds, tokens = (sum(end[name] for end in ends) for name in ('seconds', 'tokens'))
     smooth, clock = _number(last.get('loss_ema')), datetime.timedelta(seconds=round(seconds))

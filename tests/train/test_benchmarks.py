@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 from collections.abc import Callable
 
 import pytest
@@ -61,6 +62,25 @@ def test_the_report_has_the_scores_of_the_end(done: pathlib.Path) -> None:
 def test_the_line_of_an_evaluation_has_them() -> None:
     values = {'loss': 3.0, 'benchmark/piqa': 0.61, 'benchmark/piqa_low': 0.5}
     assert 'piqa 61.0 %' in terminal.evaluation_line(5, 10, values, (3.0, 5), 1.0)
+
+
+def test_without_heldout_text_there_are_scores_and_no_loss(
+    tokens: pathlib.Path, tmp_path: pathlib.Path, asset: Callable
+) -> None:
+    asset('benchmarks')
+    bare = tmp_path / 'data'
+    shutil.copytree(tokens, bare)
+    manifest = json.loads((bare / 'manifest.json').read_text())
+    for source in manifest['sources'].values():
+        source['splits']['heldout'] = {'tokens': 0, 'documents': 0, 'bytes': 0, 'shards': []}
+    (bare / 'manifest.json').write_text(json.dumps(manifest))
+    changes = {'model.max_length': 512, 'data.directory': str(bare)}
+    asked = ASKED | {'tasks': ('arc_easy',), 'every': 0}
+    assert loop.train(tiny.make(num_steps=2, benchmarks=asked, **changes), tmp_path / 'run') == 0
+    (record,) = _evaluations(tmp_path / 'run')
+    assert 'loss' not in record
+    assert 0 <= record['benchmark/arc_easy'] <= 1
+    assert '| arc_easy |' in (tmp_path / 'run' / 'report.md').read_text()
 
 
 def test_a_recipe_without_them_is_written_as_before() -> None:

@@ -170,9 +170,7 @@ def evaluation_line(
     seconds: float | None,
 ) -> str:
     """The line of one evaluation; `values` has `loss`, `bits_per_byte/SOURCE` if more than one."""
-    line = f'eval {step:6d}/{num_steps}  loss {values["loss"]:7.4f}'
-    pairs = _accuracy(values)  # theirs is no loss per token
-    line += f'  acc {pairs}' if pairs else f'  ppl {_perplexity(values):.4g}'
+    line = f'eval {step:6d}/{num_steps}{_heldout(values)}'
     if 'bits_per_byte' in values:
         line += f'  bpb {values["bits_per_byte"]:.3f}'
     sources = [
@@ -183,7 +181,17 @@ def evaluation_line(
     line += f' ({", ".join(sources)})' if len(sources) > 1 else ''
     for name, value in benchmarks(values).items():
         line += f'  {name} {100 * value:.1f} %'
-    return line + f'  {_best(best)}' + (f'  {span(seconds)}' if seconds is not None else '')
+    line += f'  {_best(best)}' if 'loss' in values else ''
+    return line + (f'  {span(seconds)}' if seconds is not None else '')
+
+
+def _heldout(values: Mapping[str, float]) -> str:
+    """The loss and what it means; nothing where there is no held-out text."""
+    if 'loss' not in values:
+        return ''
+    pairs = _accuracy(values)  # theirs is no loss per token
+    shown = f'acc {pairs}' if pairs else f'ppl {_perplexity(values):.4g}'
+    return f'  loss {values["loss"]:7.4f}  {shown}'
 
 
 def benchmarks(values: Mapping[str, float]) -> dict[str, float]:

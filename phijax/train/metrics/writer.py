@@ -104,9 +104,10 @@ class Writer:
         """Records one evaluation on held-out text; returns whether its loss is the best so far.
 
         Args:
-            values: loss, bits_per_byte, and of each source `loss/SOURCE`, `bits_per_byte/SOURCE`.
+            values: loss, bits_per_byte, and of each source `loss/SOURCE`, `bits_per_byte/SOURCE`;
+                without held-out text only the benchmarks'.
         """
-        improved = self._judge(step, values['loss'])
+        improved = 'loss' in values and self._judge(step, values['loss'])
         num_steps = self.meter.num_steps
         self._show(terminal.evaluation_line(step, num_steps, values, self.best, seconds))
         self._record('evaluate', {'step': step, **values, 'timing': {'seconds': seconds}})

@@ -201,7 +201,7 @@ def _curve(
     return [
         (r['step'], r['step'] * tokens_per_step, float(r['loss']), float(r['bits_per_byte']))
         for r in records
-        if r['kind'] == 'evaluate'
+        if r['kind'] == 'evaluate' and 'loss' in r
     ]
 
 
