@@ -1,0 +1,130 @@
+"""JSON values in what a model wrote, checked against the part of JSON Schema that is supported."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from phijax.errors import InputError
+
+TYPES: dict[str, tuple[type, ...]] = {
+    'object': (dict,),
+    'array': (list,),
+    'string': (str,),
+    'integer': (int,),
+    'number': (int, float),
+    'boolean': (bool,),
+}
+# Words that say nothing about a value, and those that each type may have.
+REMARKS = frozenset({'title', 'description'})
+KEYWORDS: dict[str, frozenset[str]] = {
+    'object': frozenset({'properties', 'required', 'additionalProperties'}),
+    'array': frozenset({'items', 'minItems', 'maxItems'}),
+    'string': frozenset({'enum', 'minLength', 'maxLength'}),
+    'integer': frozenset({'minimum', 'maximum'}),
+    'number': frozenset({'minimum', 'maximum'}),
+    'boolean': frozenset(),
+}
+_FENCE = re.compile(r'```(?:json)?[ \t]*\n(.*?)```', re.DOTALL)
+
+
+class Reading(NamedTuple):
+    """A value, or what is wrong with the text, in words that a model understands."""
+
+    value: Any
+    problem: str
+
+
+def check_schema(schema: Any, path: str = 'schema') -> None:
+    """Returns when the schema says nothing that is not checked.
+
+    Raises:
+        InputError: at a type or a keyword that is not supported, with those that are.
+    """
+    kind = schema.get('type') if isinstance(schema, Mapping) else None
+    if kind not in TYPES:
+        raise InputError(f'{path}.type is {kind!r}; it must be one of {", ".join(TYPES)}.')
+    unknown = schema.keys() - KEYWORDS[kind] - REMARKS - {'type'}
+    if unknown:
+        known = ', '.join(sorted(KEYWORDS[kind])) or 'none'
+        raise InputError(f'{path}.{min(unknown)} is not supported; {kind} has {known}.')
+    if schema.get('additionalProperties', False) is not False:
+        raise InputError(f'{path}.additionalProperties is true; it must be false or absent.')
+    for name, inner in schema.get('properties', {}).items():
+        check_schema(inner, f'{path}.properties.{name}')
+    if 'items' in schema:
+        check_schema(schema['items'], f'{path}.items')
+
+
+def read(text: str, schema: Mapping[str, Any]) -> Reading:
+    """The value that a text is, or that stands in its one fenced block.
+
+    A text that is JSON is taken at its word: a block is looked for only in one that is not.
+    """
+    fenced = _FENCE.findall(text)
+    reading = _parse(text)
+    if reading.problem and len(fenced) == 1:
+        reading = _parse(fenced[0])
+    if not reading.problem:
+        problem = next(_problems(reading.value, schema, 'the value'), '')
+        reading = Reading(None if problem else reading.value, problem)
+    return reading
+
+
+def _parse(text: str) -> Reading:
+    try:
+        return Reading(json.loads(text, parse_constant=_refuse), '')
+    except (ValueError, RecursionError) as error:
+        return Reading(None, f'it is not JSON ({error}).')
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f'{constant} is no JSON')
+
+
+def _problems(value: Any, schema: Mapping[str, Any], path: str) -> Iterator[str]:
+    """What is wrong with a value, one sentence each."""
+    kind = schema['type']
+    is_other = isinstance(value, bool) != (kind == 'boolean') or not isinstance(value, TYPES[kind])
+    if is_other:
+        yield f'{path} must be of type {kind}.'
+    elif kind == 'object':
+        yield from _in_object(value, schema, path)
+    elif kind == 'array':
+        yield from _out_of_range(len(value), schema, ('minItems', 'maxItems'), f'length of {path}')
+        for index, inner in enumerate(value):
+            if 'items' in schema:
+                yield from _problems(inner, schema['items'], f'{path}[{index}]')
+    elif kind == 'string':
+        yield from _out_of_range(
+            len(value), schema, ('minLength', 'maxLength'), f'length of {path}'
+        )
+        if value not in schema.get('enum', (value,)):
+            yield f'{path} must be one of {json.dumps(schema["enum"])}.'
+    else:
+        yield from _out_of_range(value, schema, ('minimum', 'maximum'), path)
+
+
+def _in_object(value: Mapping[str, Any], schema: Mapping[str, Any], path: str) -> Iterator[str]:
+    properties = schema.get('properties', {})
+    for name in schema.get('required', ()):
+        if name not in value:
+            yield f'{path} lacks {name!r}.'
+    for name, inner in value.items():
+        if name in properties:
+            yield from _problems(inner, properties[name], f'{path}.{name}')
+        elif 'additionalProperties' in schema:
+            yield f'{path} may not have {name!r}.'
+
+
+def _out_of_range(
+    value: float, schema: Mapping[str, Any], keywords: tuple[str, str], what: str
+) -> Iterator[str]:
+    low, high = (schema.get(keyword) for keyword in keywords)
+    # Written so that a number that is no number fails.
+    if low is not None and not value >= low:
+        yield f'{what} must be {low} or more.'
+    if high is not None and not value <= high:
+        yield f'{what} must be {high} or less.'
