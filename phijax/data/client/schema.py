@@ -44,7 +44,7 @@ def check_schema(schema: Any, path: str = 'schema') -> None:
         InputError: at a type or a keyword that is not supported, with those that are.
     """
     kind = schema.get('type') if isinstance(schema, Mapping) else None
-    if kind not in TYPES:
+    if not isinstance(kind, str) or kind not in TYPES:
         raise InputError(f'{path}.type is {kind!r}; it must be one of {", ".join(TYPES)}.')
     unknown = schema.keys() - KEYWORDS[kind] - REMARKS - {'type'}
     if unknown:

@@ -22,25 +22,7 @@ from typing import Any
 
 from aiohttp import web
 
-WORDS = [
-    'a',
-    'loop',
-    'over',
-    'the',
-    'list',
-    'returns',
-    'its',
-    'sum',
-    'if',
-    'no',
-    'name',
-    'is',
-    'None',
-    'else',
-    'it',
-    'is',
-    'empty',
-]
+WORDS = ('a', 'loop', 'over', 'the', 'list', 'returns', 'its', 'sum', 'if', 'it', 'is', 'empty')
 OTHER_MODEL = 'another-model'
 
 
