@@ -57,6 +57,7 @@ class Client:
         self._retry_permanent = retry_permanent
         self._on_progress = on_progress
         self._replays = 0
+        self._reported = time.monotonic()
         self._busy = False
 
     def __enter__(self) -> Client:
@@ -112,31 +113,44 @@ class Client:
         self, requests: Iterator[Request], engine: Engine, wake: threading.Event
     ) -> Iterator[Answer]:
         window: collections.deque[Row] = collections.deque()
-        places = _WINDOW + _WINDOW_A_PLACE * self.endpoint.max_concurrency
         rows: dict[bytes, Row] = {}
-        reported = time.monotonic()
-        more = True
-        while more or window:
-            while more and len(window) < places:
-                taken = list(itertools.islice(requests, _ROWS_AT_ONCE))
-                more = len(taken) == _ROWS_AT_ONCE
-                self._take(taken, window, rows, engine)
-            while window and window[0].answer is None and not engine.finished:
-                wake.clear()
-                if window[0].answer is None and not engine.finished:
-                    wake.wait(_PROGRESS_SECONDS)
-                reported = self._report_after(reported)
-            if window and window[0].answer is None:
+        while True:
+            self._fill(requests, window, rows, engine)
+            if not window:
+                return
+            self._wait(window[0], engine, wake)
+            if window[0].answer is None:
                 return
             # Room for many is made before more are taken: the engine is woken for many at once.
             for _ in range(_ROWS_AT_ONCE):
-                if not window or window[0].answer is None:
-                    break
-                row = window.popleft()
-                rows.pop(_asked(row), None)
-                assert row.answer is not None
-                yield row.answer
-            reported = self._report_after(reported)
+                if window and (answer := window[0].answer):
+                    rows.pop(_asked(window.popleft()), None)
+                    yield answer
+
+    def _fill(
+        self,
+        requests: Iterator[Request],
+        window: collections.deque[Row],
+        rows: dict[bytes, Row],
+        engine: Engine,
+    ) -> None:
+        """Takes requests while there is room for them."""
+        places = _WINDOW + _WINDOW_A_PLACE * self.endpoint.max_concurrency
+        while len(window) < places:
+            taken = list(itertools.islice(requests, _ROWS_AT_ONCE))
+            if not taken:
+                return
+            self._take(taken, window, rows, engine)
+
+    def _wait(self, row: Row, engine: Engine, wake: threading.Event) -> None:
+        """Returns when a row has an answer, or will have none."""
+        while True:
+            wake.clear()
+            if row.answer or engine.finished:
+                break
+            wake.wait(_PROGRESS_SECONDS)
+            self._report(_PROGRESS_SECONDS)
+        self._report(_PROGRESS_SECONDS)
 
     def _take(
         self,
@@ -177,16 +191,11 @@ class Client:
             return None
         return answer
 
-    def _report_after(self, reported: float) -> float:
-        """When progress was reported last, which is now if it is due."""
+    def _report(self, interval: float = 0.0) -> None:
+        """Tells the progress, if the last time was so many seconds ago."""
         now = time.monotonic()
-        if now - reported < _PROGRESS_SECONDS:
-            return reported
-        self._report()
-        return now
-
-    def _report(self) -> None:
-        if self._on_progress:
+        if self._on_progress and now - self._reported >= interval:
+            self._reported = now
             self._on_progress(self.spent)
 
 

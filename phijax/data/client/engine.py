@@ -10,6 +10,7 @@ import asyncio
 import collections
 import contextlib
 import dataclasses
+import functools
 import heapq
 import math
 import random
@@ -138,7 +139,6 @@ class Engine:
         for attempt, outcome in returned:
             self.lease.release()
             self._receive(attempt, outcome, now)
-        self._out_of_budget = self._out_of_budget and not returned
         admitted = [] if self._is_stopping(now) else self._admit(now)
         self._commit(admitted)
         for attempt in admitted:
@@ -206,53 +206,65 @@ class Engine:
 
     def _receive(self, attempt: _Attempt, outcome: replies.Outcome, now: float) -> None:
         """Enters what came of an attempt into the books, the lease and its row."""
-        usage: Usage | None = _FREE
-        match outcome:
-            case replies.Completed():
-                usage = outcome.usage
-                self._complete(attempt, outcome, now)
-            case replies.Limited():
-                self.lease.limited(attempt.sent_at, now, outcome.wait)
-                self._delay(attempt.row, now)
-            case replies.Broken():
-                usage = _FREE if outcome.free else None
-                self._fail(attempt, outcome, now)
-            case replies.Rejected():
-                self.lease.alive()
-                failed = Answer(attempt.row.key.hex(), 'failed_permanent', reason=outcome.reason)
-                self._answer(attempt, failed, now)
-            case replies.Fatal():
-                self.error = self.error or outcome.error
+        usage = self._enter(outcome, attempt, now)
+        self._out_of_budget = False
         self._ledger.settle(attempt.reservation, usage)
         if usage is not None:
             self._settled.append((attempt.number, usage))
 
-    def _complete(self, attempt: _Attempt, completed: replies.Completed, now: float) -> None:
+    @functools.singledispatchmethod
+    def _enter(self, outcome: replies.Outcome, attempt: _Attempt, now: float) -> Usage | None:
+        """What an outcome cost, after all it means was done; None where nobody knows."""
+        raise TypeError(f'{outcome!r} for {attempt!r} at {now}')
+
+    @_enter.register
+    def _limited(self, outcome: replies.Limited, attempt: _Attempt, now: float) -> Usage | None:
+        self.lease.limited(attempt.sent_at, now, outcome.wait)
+        self._delay(attempt.row, now)
+        return _FREE
+
+    @_enter.register
+    def _rejected(self, outcome: replies.Rejected, attempt: _Attempt, now: float) -> Usage | None:
+        self.lease.alive()
+        failed = Answer(attempt.row.key.hex(), 'failed_permanent', reason=outcome.reason)
+        self._answer(attempt, failed, now)
+        return _FREE
+
+    @_enter.register
+    def _fatal(self, outcome: replies.Fatal, _attempt: _Attempt, _now: float) -> Usage | None:
+        self.error = self.error or outcome.error
+        return _FREE
+
+    @_enter.register
+    def _completed(self, outcome: replies.Completed, attempt: _Attempt, now: float) -> Usage | None:
         self.lease.succeeded()
-        self._model = self._model or completed.model
-        if self._endpoint.pin_model and completed.model not in ('', self._model):
+        self._model = self._model or outcome.model
+        if self._endpoint.pin_model and outcome.model not in ('', self._model):
             self.error = self.error or InputError(
-                f'The endpoint names its model {completed.model!r}, and before it named it '
+                f'The endpoint names its model {outcome.model!r}, and before it named it '
                 f'{self._model!r}: two teachers would be mixed. Set pin_model=False to allow that, '
                 'or go on in another directory.'
             )
-            return
-        row = attempt.row
-        self._answer(attempt, replies.answer(row.request, row.key.hex(), completed), now)
+        else:
+            row = attempt.row
+            self._answer(attempt, replies.answer(row.request, row.key.hex(), outcome), now)
+        return outcome.usage
 
-    def _fail(self, attempt: _Attempt, broken: replies.Broken, now: float) -> None:
+    @_enter.register
+    def _broken(self, outcome: replies.Broken, attempt: _Attempt, now: float) -> Usage | None:
         row, made = attempt.row, attempt.row.attempts + 1
         self.lease.failed(attempt.sent_at, now)
-        if broken.wait is not None:
-            self.lease.pause(now + broken.wait)
+        if outcome.wait is not None:
+            self.lease.pause(now + outcome.wait)
         if made >= self._endpoint.max_attempts:
-            failed = Answer(row.key.hex(), 'failed_transient', reason=broken.reason)
+            failed = Answer(row.key.hex(), 'failed_transient', reason=outcome.reason)
             self._answer(attempt, failed, now)
-            return
+            return None
         row.attempts = made
         longest = min(LONGEST_WAIT, self._endpoint.backoff_seconds * 2 ** min(made - 1, 20))
         # Of the row alone, so that a run can be repeated.
         self._delay(row, now + longest * random.Random(row.key + bytes([made % 256])).random())
+        return None
 
     def _delay(self, row: Row, until: float) -> None:
         self._delays += 1

@@ -76,11 +76,12 @@ def _hours(client: Client, answers: list[Answer], total: int) -> Interval:
     endpoint = client.endpoint
     tokens = _whole([sum(answer.usage or ()) for answer in answers], total)
     seconds = _whole([answer.seconds / endpoint.max_concurrency for answer in answers], total)
-    minutes = [
-        total / endpoint.requests_per_minute if endpoint.requests_per_minute else 0.0,
-        *([tokens.expected / endpoint.tokens_per_minute] if endpoint.tokens_per_minute else []),
-    ]
-    return Interval(*(max(second / 3600, max(minutes) / 60) for second in seconds))
+    limits = (
+        (total, endpoint.requests_per_minute),
+        (tokens.expected, endpoint.tokens_per_minute),
+    )
+    least = max((amount / limit / 60 for amount, limit in limits if limit), default=0.0)
+    return Interval(*(max(second / 3600, least) for second in seconds))
 
 
 def _whole(values: list[float] | list[int], total: int) -> Interval:

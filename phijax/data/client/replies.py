@@ -17,7 +17,9 @@ from phijax.errors import InputError
 
 # Of a reply that is an error, what is kept: enough for every message of a known endpoint.
 _KEPT = 4000
-_DURATION = re.compile(r'(?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+)s)?(?:([\d.]+)ms)?')
+_DURATION = re.compile(
+    r'(?:(\d{1,9})h)?(?:(\d{1,9})m(?!s))?(?:(\d{1,9}(?:\.\d*)?)s)?(?:(\d{1,9}(?:\.\d*)?)ms)?'
+)
 _UNITS = (3600.0, 60.0, 1.0, 0.001)
 
 
@@ -31,7 +33,7 @@ class Reply(NamedTuple):
 
 @dataclass(frozen=True)
 class Completed:
-    """The model wrote something."""
+    """The model wrote something; `refusal` says why it is no answer, where it is none."""
 
     text: str
     finish_reason: str
@@ -42,22 +44,22 @@ class Completed:
 
 @dataclass(frozen=True)
 class Limited:
-    """Too many requests: nothing was done. `wait` is in seconds, None where nothing was said."""
+    """Nobody saw the request: there were too many, or there was no connection.
+
+    `wait` is in seconds, None where nothing was said.
+    """
 
     wait: float | None
 
 
 @dataclass(frozen=True)
 class Broken:
-    """A failure that may pass.
+    """A failure that may pass, after which nobody knows whether a model saw the request.
 
-    Attributes:
-        free: whether it is certain that no model saw the request.
-        wait: seconds until the endpoint wants to be asked again; None where it did not say.
+    `wait` is the seconds until the endpoint wants to be asked again, None where it did not say.
     """
 
     reason: str
-    free: bool = False
     wait: float | None = None
 
 
@@ -84,16 +86,15 @@ def interpret(reply: Reply, now: float) -> Outcome:
     Args:
         now: seconds since 1970, for dates in headers.
     """
-    status, text = reply.status, reply.content[:_KEPT].decode(errors='replace')
-    said = f'{status}: {text}'
+    status = reply.status
+    said = f'{status}: {reply.content[:_KEPT].decode(errors="replace")}'
     if status == 200:
         return _completed(reply.content)
-    if status == 402 or (status == 429 and 'insufficient_quota' in text):
-        return Fatal(UnavailableError(f'The endpoint wants to be paid first ({said})'))
+    fatal = _fatal(status, said)
+    if fatal:
+        return Fatal(fatal)
     if status == 429:
         return Limited(wait_of(reply.headers, now))
-    if status in (401, 404) or 300 <= status < 400:
-        return Fatal(InputError(f'The endpoint takes no such request ({said})'))
     if status >= 500 or status in (408, 409, 425):
         return Broken(said, wait=_retry_after(reply.headers, now))
     return Rejected(said)
@@ -102,15 +103,16 @@ def interpret(reply: Reply, now: float) -> Outcome:
 def answer(request: Request, key: str, completed: Completed) -> Answer:
     """What a completion is worth to the request."""
     status, value, reason = 'ok', None, ''
-    if completed.refusal or completed.finish_reason == 'content_filter':
-        status, reason = 'refused', completed.refusal or 'content_filter'
+    if completed.refusal:
+        status, reason = 'refused', completed.refusal
     elif completed.finish_reason == 'length':
         status, reason = 'truncated', f'It is longer than {request.max_tokens} tokens.'
     elif request.schema is not None:
         value, reason = schemas.read(completed.text, request.schema)
-        status = 'invalid' if reason else 'ok'
     elif not completed.text.strip():
-        status, reason = 'invalid', 'It is empty.'
+        reason = 'It is empty.'
+    if reason and status == 'ok':
+        status = 'invalid'
     return Answer(
         key=key,
         status=status,
@@ -132,13 +134,22 @@ def wait_of(headers: Mapping[str, str], now: float) -> float | None:
     wait = _retry_after(headers, now)
     if wait is not None:
         return wait
-    resets = {}
-    for name in ('requests', 'tokens'):
-        seconds = _duration(headers.get(f'x-ratelimit-reset-{name}', ''))
-        if seconds is not None:
-            resets[name] = seconds
+    resets = {
+        name: seconds
+        for name in ('requests', 'tokens')
+        if (seconds := _duration(headers.get(f'x-ratelimit-reset-{name}', ''))) is not None
+    }
     spent = [n for n in resets if headers.get(f'x-ratelimit-remaining-{n}', '').strip() == '0']
     return max((resets[name] for name in spent or resets), default=None)
+
+
+def _fatal(status: int, said: str) -> InputError | None:
+    """The error that ends a run, of a reply that every other request would get too."""
+    if status == 402 or (status == 429 and 'insufficient_quota' in said):
+        return UnavailableError(f'The endpoint wants to be paid first ({said})')
+    if status in (401, 404) or 300 <= status < 400:
+        return InputError(f'The endpoint takes no such request ({said})')
+    return None
 
 
 def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
@@ -166,12 +177,9 @@ def _number(text: str) -> float | None:
 def _duration(text: str) -> float | None:
     """The seconds of `6m0s`, `1.5s`, `20ms` or a plain number."""
     match = _DURATION.fullmatch(text.strip())
-    if text.strip() and match:
-        parts = zip(match.groups(), _UNITS, strict=True)
-        numbers = [(_number(part), unit) for part, unit in parts if part]
-        if all(number is not None for number, _ in numbers):
-            return sum(number * unit for number, unit in numbers if number is not None)
-    return _number(text)
+    if not match or not text.strip():
+        return _number(text)
+    return sum(float(part or 0) * unit for part, unit in zip(match.groups(), _UNITS, strict=True))
 
 
 def _completed(content: bytes) -> Outcome:
@@ -184,12 +192,13 @@ def _completed(content: bytes) -> Outcome:
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
         shown = content[:200].decode(errors='replace')
         return Broken(f'200, but no completion ({error!r}): {shown}')
+    finish_reason = _text(choice.get('finish_reason'))
     return Completed(
-        text=text if isinstance(text, str) else '',
-        finish_reason=_text(choice.get('finish_reason')),
+        text=_text(text),
+        finish_reason=finish_reason,
         usage=_usage(body.get('usage')),
         model=_text(body.get('model')),
-        refusal=_text(refusal),
+        refusal=_text(refusal) or (finish_reason == 'content_filter') * finish_reason,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from phijax.errors import InputError
@@ -52,10 +52,9 @@ def check_schema(schema: Any, path: str = 'schema') -> None:
         raise InputError(f'{path}.{min(unknown)} is not supported; {kind} has {known}.')
     if schema.get('additionalProperties', False) is not False:
         raise InputError(f'{path}.additionalProperties is true; it must be false or absent.')
-    for name, inner in schema.get('properties', {}).items():
-        check_schema(inner, f'{path}.properties.{name}')
-    if 'items' in schema:
-        check_schema(schema['items'], f'{path}.items')
+    inside = {f'properties.{name}': inner for name, inner in schema.get('properties', {}).items()}
+    for name, inner in (inside | ({'items': schema['items']} if 'items' in schema else {})).items():
+        check_schema(inner, f'{path}.{name}')
 
 
 def read(text: str, schema: Mapping[str, Any]) -> Reading:
@@ -87,24 +86,10 @@ def _refuse(constant: str) -> None:
 def _problems(value: Any, schema: Mapping[str, Any], path: str) -> Iterator[str]:
     """What is wrong with a value, one sentence each."""
     kind = schema['type']
-    is_other = isinstance(value, bool) != (kind == 'boolean') or not isinstance(value, TYPES[kind])
-    if is_other:
+    if isinstance(value, bool) != (kind == 'boolean') or not isinstance(value, TYPES[kind]):
         yield f'{path} must be of type {kind}.'
-    elif kind == 'object':
-        yield from _in_object(value, schema, path)
-    elif kind == 'array':
-        yield from _out_of_range(len(value), schema, ('minItems', 'maxItems'), f'length of {path}')
-        for index, inner in enumerate(value):
-            if 'items' in schema:
-                yield from _problems(inner, schema['items'], f'{path}[{index}]')
-    elif kind == 'string':
-        yield from _out_of_range(
-            len(value), schema, ('minLength', 'maxLength'), f'length of {path}'
-        )
-        if value not in schema.get('enum', (value,)):
-            yield f'{path} must be one of {json.dumps(schema["enum"])}.'
     else:
-        yield from _out_of_range(value, schema, ('minimum', 'maximum'), path)
+        yield from _CHECKS[kind](value, schema, path)
 
 
 def _in_object(value: Mapping[str, Any], schema: Mapping[str, Any], path: str) -> Iterator[str]:
@@ -119,7 +104,24 @@ def _in_object(value: Mapping[str, Any], schema: Mapping[str, Any], path: str) -
             yield f'{path} may not have {name!r}.'
 
 
-def _out_of_range(
+def _in_array(value: list[Any], schema: Mapping[str, Any], path: str) -> Iterator[str]:
+    yield from _outside(len(value), schema, ('minItems', 'maxItems'), f'length of {path}')
+    if 'items' in schema:
+        for index, inner in enumerate(value):
+            yield from _problems(inner, schema['items'], f'{path}[{index}]')
+
+
+def _in_string(value: str, schema: Mapping[str, Any], path: str) -> Iterator[str]:
+    yield from _outside(len(value), schema, ('minLength', 'maxLength'), f'length of {path}')
+    if value not in schema.get('enum', (value,)):
+        yield f'{path} must be one of {json.dumps(schema["enum"])}.'
+
+
+def _in_number(value: float, schema: Mapping[str, Any], path: str) -> Iterator[str]:
+    return _outside(value, schema, ('minimum', 'maximum'), path)
+
+
+def _outside(
     value: float, schema: Mapping[str, Any], keywords: tuple[str, str], what: str
 ) -> Iterator[str]:
     low, high = (schema.get(keyword) for keyword in keywords)
@@ -128,3 +130,13 @@ def _out_of_range(
         yield f'{what} must be {low} or more.'
     if high is not None and not value <= high:
         yield f'{what} must be {high} or less.'
+
+
+_CHECKS: dict[str, Callable[[Any, Mapping[str, Any], str], Iterator[str]]] = {
+    'object': _in_object,
+    'array': _in_array,
+    'string': _in_string,
+    'integer': _in_number,
+    'number': _in_number,
+    'boolean': lambda value, schema, path: iter(()),
+}

@@ -78,9 +78,10 @@ class Wire:
         except TimeoutError:
             return replies.Broken(f'no answer within {self._endpoint.timeout_seconds} seconds')
         except self._failures as error:
-            # Only errors before there was a connection have this attribute.
-            unsent = hasattr(error.__cause__, 'os_error')
-            return replies.Broken(self._without_key(f'{type(error).__name__}: {error}'), unsent)
+            if hasattr(error.__cause__, 'os_error'):
+                # Only what aiohttp raises before there is a connection has it.
+                return replies.Limited(None)
+            return replies.Broken(self._without_key(f'{type(error).__name__}: {error}'))
         if reply is None:
             return replies.Broken(f'a reply of more than {most} bytes')
         if self._key and reply.status != 200:

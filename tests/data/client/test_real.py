@@ -22,8 +22,8 @@ ASKED = (
 
 
 @pytest.fixture(scope='module')
-def url(asset):
-    """The address of llama.cpp's server in this process."""
+def llama(asset):
+    """llama.cpp's server, in this process."""
     xllamacpp = pytest.importorskip('xllamacpp')
     [path] = asset('smollm2-135m').glob('*.gguf')
     settings = xllamacpp.CommonParams()
@@ -33,13 +33,12 @@ def url(asset):
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         settings.port = free.getsockname()[1]
-    running = xllamacpp.Server(settings)
-    return f'{running.listening_address}/v1'
+    return xllamacpp.Server(settings)
 
 
 @pytest.mark.slow
-def test_a_real_model_answers_in_json_and_is_asked_once(url, tmp_path):
-    endpoint = Endpoint(url, 'smollm2', max_concurrency=2)
+def test_a_real_model_answers_in_json_and_is_asked_once(llama, tmp_path):
+    endpoint = Endpoint(f'{llama.listening_address}/v1', 'smollm2', max_concurrency=2)
     requests = [
         Request(({'role': 'user', 'content': f'{ASKED} # {n}'},), 200, 0.0, seed=1, schema=SCHEMA)
         for n in range(3)

@@ -58,7 +58,7 @@ def test_waits(headers, wait):
 @pytest.mark.parametrize('status', [500, 502, 503, 504, 520, 529, 408, 409])
 def test_failures_that_pass(status):
     outcome = replies.interpret(Reply(status, {'retry-after': '3'}, b'busy'), NOW)
-    assert outcome == Broken(f'{status}: busy', free=False, wait=3.0)
+    assert outcome == Broken(f'{status}: busy', wait=3.0)
 
 
 @pytest.mark.parametrize('status', [400, 403, 413, 422])
@@ -107,7 +107,6 @@ def test_a_completion():
 def test_what_is_no_completion(content):
     outcome = replies.interpret(Reply(200, {}, content), NOW)
     assert isinstance(outcome, Broken)
-    assert not outcome.free
     assert len(outcome.reason) < 500
 
 
