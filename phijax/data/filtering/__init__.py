@@ -1,0 +1,1 @@
+"""Which documents are kept: labels, features, forests, duplicates and benchmarks."""
