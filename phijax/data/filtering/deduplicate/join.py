@@ -1,0 +1,194 @@
+"""The join: from sketches of all shards to clusters of near-duplicates, one of each to keep.
+
+Documents are numbered from the best to the worst. A cluster is known by its least number, so it is
+known by the document that is kept, and nothing depends on the order of the shards.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phijax.data.filtering.deduplicate import candidates, report
+from phijax.data.filtering.deduplicate.clusters import Clusters, Numbers
+from phijax.data.filtering.deduplicate.compare import Comparer
+from phijax.data.filtering.deduplicate.plan import Plan
+from phijax.data.filtering.deduplicate.shingles import Places, bounds
+from phijax.data.filtering.deduplicate.sketches import Stored
+from phijax.errors import InputError
+
+# Hashes of a band that are sorted at once, in 0.5 GB and as much again.
+ROWS_AT_ONCE = 1 << 26
+_PAIRS_AT_ONCE = 1 << 16
+
+
+class Verdicts(NamedTuple):
+    """What becomes of each document, in the order of the sketches.
+
+    Attributes:
+        ids: of the documents.
+        cluster: the place of the document whose id is the least of the cluster; a document without
+            duplicates is a cluster of its own.
+        keep: whether it stays; one document of each cluster does.
+        jaccard: its similarity to the document of its cluster that is kept. It may be below the
+            threshold: a cluster is all that is linked by a chain of near-duplicates.
+        bounds: where the documents of each sketch begin, and where the last one ends.
+        report: counts, examples and histograms, in plain values.
+    """
+
+    ids: NDArray[np.bytes_]
+    cluster: Numbers
+    keep: NDArray[np.bool_]
+    jaccard: NDArray[np.float32]
+    bounds: Places
+    report: dict[str, Any]
+
+    def shard(self, number: int) -> dict[str, list[Any]]:
+        """The columns `id`, `cluster` (an id), `keep` and `jaccard` of one sketch's documents."""
+        own = slice(self.bounds[number], self.bounds[number + 1])
+        texts = {'id': self.ids[own], 'cluster': self.ids[self.cluster[own]]}
+        columns = {name: [each.decode() for each in texts[name].tolist()] for name in texts}
+        return columns | {'keep': self.keep[own].tolist(), 'jaccard': self.jaccard[own].tolist()}
+
+
+def join(
+    sketches: Sequence[Path],
+    plan: Plan,
+    priorities: NDArray[np.floating[Any]] | None = None,
+    *,
+    rows_at_once: int = ROWS_AT_ONCE,
+) -> Verdicts:
+    """The verdict on each document of all sketches.
+
+    Kept is the document of a cluster with the highest priority, of these the longest, of these the
+    one with the least id. Of documents with the same id and text the first one comes first.
+
+    Args:
+        priorities: one for each document in the order of the sketches; all are equal without.
+        rows_at_once: hashes in memory; verdicts do not depend on it.
+
+    Raises:
+        InputError: a sketch is damaged or of another plan, priorities are not numbers or not one
+            for each document, or there are more than 2**32 - 2 documents.
+    """
+    stored = [Stored(path, plan) for path in sketches]
+    count = sum(each.num_documents for each in stored)
+    if count > (1 << 32) - 2:
+        raise InputError(f'There are {count} documents; at most 2**32 - 2 can be compared.')
+    by_id, order = _order(stored, _checked(priorities, count))
+    with contextlib.closing(Comparer(stored)) as comparer:
+        search = _Search(comparer, order, plan)
+        numbers = np.empty(count, np.uint32)
+        numbers[order] = np.arange(count, dtype=np.uint32)
+        numbers[comparer.sizes == 0] = count
+        for band in range(plan.bands):
+            for pairs in candidates.pairs(stored, band, numbers, rows_at_once):
+                search.look(pairs)
+        return _verdicts(stored, order, by_id, search)
+
+
+def _checked(priorities: NDArray[np.floating[Any]] | None, count: int) -> NDArray[np.floating[Any]]:
+    if priorities is None:
+        return np.zeros(count, np.float32)
+    if len(priorities) != count or np.isnan(priorities).any():
+        raise InputError(
+            f'There are {len(priorities)} priorities, {int(np.isnan(priorities).sum())} of them '
+            f'no numbers; there must be one for each of the {count} documents.'
+        )
+    return priorities
+
+
+def _order(
+    stored: Sequence[Stored], priorities: NDArray[np.floating[Any]]
+) -> tuple[Numbers, Numbers]:
+    """The place of each document among all ids in order, and the documents from best to worst."""
+    by_id = np.empty(len(priorities), np.uint32)
+    by_id[_ids(stored).argsort(kind='stable')] = np.arange(len(priorities), dtype=np.uint32)
+    lengths = np.concatenate([np.zeros(0, np.int64), *(each.lengths for each in stored)])
+    return by_id, np.lexsort((by_id, -lengths, -priorities)).astype(np.uint32)
+
+
+def _ids(stored: Sequence[Stored]) -> NDArray[np.bytes_]:
+    return np.concatenate([np.zeros(0, 'S1'), *(each.ids for each in stored)])
+
+
+class _Search:
+    """Compares candidates and unites those that are near-duplicates.
+
+    Attributes:
+        tally: what became of the candidates.
+    """
+
+    def __init__(self, comparer: Comparer, order: Numbers, plan: Plan) -> None:
+        self._comparer = comparer
+        self._order = order
+        self._plan = plan
+        self._clusters = Clusters(len(order))
+        # A better document that each is a near-duplicate of, and how similar it is to that.
+        self._better = np.arange(len(order), dtype=np.uint32)
+        self._jaccard = np.ones(len(order), np.float32)
+        self.tally = report.Tally(plan)
+
+    def look(self, pairs: candidates.Pairs) -> None:
+        """Compares pairs unless they are known to be of one cluster or too different in size."""
+        for start in range(0, len(pairs.first), _PAIRS_AT_ONCE):
+            part = slice(start, start + _PAIRS_AT_ONCE)
+            first, second = pairs.first[part], pairs.second[part]
+            apart = self._clusters.find(first) != self._clusters.find(second)
+            self.tally.united += int(np.count_nonzero(~apart))
+            sizes = self._comparer.sizes[self._order[np.stack([first, second])[:, apart]]]
+            close = sizes.min(axis=0) / sizes.max(axis=0) >= self._plan.threshold
+            self.tally.sizes_differ += int(np.count_nonzero(~close))
+            self._compare(first[apart][close], second[apart][close])
+
+    def _compare(self, first: Numbers, second: Numbers) -> None:
+        found = self._comparer.compare(self._order[first], self._order[second])
+        self.tally.add(found)
+        near = found >= self._plan.threshold
+        self._better[second[near]] = first[near]
+        self._jaccard[second[near]] = found[near]
+        self._clusters.unite(first[near], second[near])
+
+    def finish(self) -> tuple[Numbers, NDArray[np.float32]]:
+        """The number of the document that is kept for each one, and how similar they are."""
+        numbers = np.arange(len(self._order), dtype=np.uint32)
+        kept = self._clusters.find(numbers)
+        # Most were compared with the document that is kept.
+        rest = np.flatnonzero((kept != numbers) & (kept != self._better))
+        rest = rest[np.argsort(kept[rest], kind='stable')]
+        for start in range(0, len(rest), _PAIRS_AT_ONCE):
+            part = rest[start : start + _PAIRS_AT_ONCE]
+            places = self._order[kept[part]], self._order[part]
+            self._jaccard[part] = self._comparer.compare(*places)
+        return kept, self._jaccard
+
+
+def _verdicts(
+    stored: Sequence[Stored], order: Numbers, by_id: Numbers, search: _Search
+) -> Verdicts:
+    """The verdicts in the order of the sketches, from those in the order of the numbers."""
+    kept, similarity = search.finish()
+    count = len(order)
+    least = np.full(count, count, np.uint32)
+    np.minimum.at(least, kept, by_id[order])
+    place_of_id = np.empty(count, np.uint32)
+    place_of_id[by_id] = np.arange(count, dtype=np.uint32)
+    cluster, keep = np.empty(count, np.uint32), np.empty(count, bool)
+    jaccard = np.empty(count, np.float32)
+    cluster[order] = place_of_id[least[kept]]
+    keep[order] = kept == np.arange(count, dtype=np.uint32)
+    jaccard[order] = similarity
+    ids = _ids(stored)
+    return Verdicts(
+        ids=ids,
+        cluster=cluster,
+        keep=keep,
+        jaccard=jaccard,
+        bounds=bounds(np.array([each.num_documents for each in stored], np.int64)),
+        report=report.make(ids, cluster, search.tally),
+    )
