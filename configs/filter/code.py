@@ -30,12 +30,13 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
         'grader': 'heuristic',
         'rubric': 'code',
         'sample': 300 if small else 4000,
+        'cut': 3,
         'model': '',
     }
     config.endpoint = {'url': 'http://127.0.0.1:8080/v1', 'key_variable': ''}
     config.budget = {'max_tokens': 0, 'max_dollars': 0.0}
     config.embed = {'kind': 'ngrams'}
-    config.forest = {'cut': 3}
+    config.forest = {'labels': 'valuable', 'n_trees': 200}
     config.select = {'rule': 'fraction', 'amounts': (0.17,), 'max_topic_share': 1.0}
     config.deduplicate = {'threshold': 0.85}
     config.decontaminate = {}

@@ -65,7 +65,7 @@ def work(task: Task) -> Account:
         'grader': settings['grader'],
         'statuses': dict(Counter(each.status for each in found)),
         'levels': {str(level): _count(found, level) for level in LEVELS},
-        'agreement': agreement(found, task.settings['forest']['cut']),
+        'agreement': agreement(found, settings['cut']),
         'spent': spent,
     }
     return Account(len(sample), len(sample), facts=facts)

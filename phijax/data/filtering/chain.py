@@ -1,8 +1,8 @@
 """The chain: which stage reads which, and running them one after the other.
 
 ingest -> exact -> annotate ─┐
-             └──> embed ─────┴> forest -> score -> select -> sketch -> near -> decontaminate
-                                                                                   └> documents
+             └──> embed ─────┴> forest -> score -> select -> sketch -> near -> phrases
+                                                                                   └> decontaminate -> documents
 """
 
 from __future__ import annotations
@@ -36,15 +36,21 @@ log = logging.getLogger(__name__)
 STAGES = (
     Stage('ingest', ingest.work, groups=('sources', 'ingest')),
     Stage('exact', exact.work, ('ingest',), is_single=True),
-    Stage('annotate', annotate.work, ('ingest', 'exact'), ('annotate', 'forest'), is_single=True),
+    Stage('annotate', annotate.work, ('ingest', 'exact'), ('annotate',), is_single=True),
     Stage('embed', embed.work, ('ingest', 'exact'), ('embed',)),
-    Stage('forest', fit.work, ('annotate', 'embed'), ('forest',), is_single=True),
-    Stage('score', score.work, ('embed', 'forest')),
+    Stage(
+        'forest',
+        fit.work,
+        ('exact', 'annotate', 'embed'),
+        ('annotate', 'forest'),
+        is_single=True,
+    ),
+    Stage('score', score.work, ('embed', 'forest'), on_device=True),
     Stage(
         'select',
         select.work,
         ('ingest', 'exact', 'annotate', 'forest', 'score'),
-        ('select', 'forest'),
+        ('select', 'annotate'),
         is_single=True,
     ),
     Stage('sketch', near.sketch, ('ingest', 'exact', 'select'), ('deduplicate',)),
@@ -55,7 +61,13 @@ STAGES = (
         ('deduplicate',),
         is_single=True,
     ),
-    Stage('decontaminate', leaks.work, ('ingest', 'exact', 'select', 'near'), ('decontaminate',)),
+    Stage('phrases', leaks.count, ('ingest', 'exact', 'select', 'near'), ('decontaminate',)),
+    Stage(
+        'decontaminate',
+        leaks.work,
+        ('ingest', 'exact', 'select', 'near', 'phrases'),
+        ('decontaminate',),
+    ),
     Stage(
         'documents',
         curriculum.work,
@@ -91,7 +103,7 @@ def make_step(each: Stage, config: Config, workdir: Path, done: Mapping[str, Ste
     settings = {name: config.group(name) for name in each.groups}
     if each.name == 'embed':
         settings['embedder'] = embed.identity(config.embed)
-    if each.name == 'decontaminate':
+    if 'decontaminate' in each.groups:
         settings['items'] = leaks.identity(config.decontaminate)
     plain = json.loads(json.dumps(settings))
     runtime = {'endpoint': dict(config.endpoint), 'budget': dict(config.budget)}

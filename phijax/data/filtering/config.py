@@ -16,7 +16,6 @@ from phijax.errors import check_keys
 SOURCES = ('files', 'stdlib', 'installed', 'hub')
 LANGUAGES = ('python', 'text')
 RULES = ('threshold', 'fraction', 'tokens')
-TARGETS = ('valuable', 'level')
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,7 @@ class Annotate:
         double_fraction: of the sample, graded twice.
         max_characters: of a document that a grader sees.
         max_bad_fraction: of grades that may fail before the run stops.
+        cut: the level from which a document is valuable. Our choice; as in arXiv:2406.17557, sec. 4.
         model: that the endpoint is asked for.
     """
 
@@ -69,6 +69,7 @@ class Annotate:
     double_fraction: float = 0.05
     max_characters: int = 6000
     max_bad_fraction: float = 0.02
+    cut: int = 3
     seed: int = 0
     model: str = ''
     max_tokens: int = 200
@@ -83,6 +84,7 @@ class Annotate:
         check(
             self.rubric in rubrics, 'annotate.rubric', self.rubric, f'one of {", ".join(rubrics)}'
         )
+        check(self.cut in range(1, 6), 'annotate.cut', self.cut, 'from 1 to 5')
         check(self.sample > 0, 'annotate.sample', self.sample, 'more than 0')
         for name in ('double_fraction', 'max_bad_fraction'):
             check(0 <= getattr(self, name) <= 1, f'annotate.{name}', getattr(self, name), '[0, 1]')

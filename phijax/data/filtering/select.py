@@ -40,7 +40,7 @@ def work(task: Task) -> Account:
         verdicts.write(task.output(verdicts.KIND, index), words)
         attributes.write(task.output('phases', index), {'phase': part})
     account = verdicts.account(said, table['alive'], table['num_bytes_all'])
-    facts = look(table, phases, _annotations(task), task.settings['forest']['cut'])
+    facts = look(table, phases, _annotations(task), task.settings['annotate']['cut'])
     return Account(account.given, account.kept, account.dropped, account.num_bytes, facts)
 
 
@@ -165,9 +165,9 @@ def _annotations(task: Task) -> dict[str, Any]:
     """The first grades, with the place of each document, and whether the forest saw it."""
     columns = attributes.read(task.input('annotate').part('annotations', 0))
     rows = annotate.first_grades(columns)
-    heldout = attributes.read(task.input('forest').part('split', 0), 'heldout')['heldout']
+    held_out = attributes.read(task.input('forest').part('split', 0), 'held_out')['held_out']
     return {
         'place': np.stack([columns['shard'][rows], columns['row'][rows]], axis=1),
         'level': np.array(columns['level'])[rows],
-        'heldout': heldout,
+        'heldout': held_out,
     }

@@ -64,9 +64,9 @@ def config(root: pathlib.Path, **groups: dict[str, Any]) -> dict[str, Any]:
     plain: dict[str, Any] = {
         'sources': {'pile': {'kind': 'files', 'paths': [f'{root}/**/*.py']}},
         'ingest': {'shards': 3},
-        'annotate': {'sample': 80},
+        'annotate': {'sample': 80, 'cut': 2},
         'embed': {'kind': 'ngrams'},
-        'forest': {'cut': 2},
+        'forest': {'n_trees': 20},
         'select': {'amounts': [0.9]},
         'tokenize': {'vocab_size': 300, 'heldout_fraction': 0.1},
     }

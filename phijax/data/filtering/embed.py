@@ -1,0 +1,24 @@
+"""Embed: a vector for every document that is not a copy, in half precision."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from phijax.data import attributes
+from phijax.data.filtering import features, verdicts
+from phijax.data.stage import Account, Task
+
+
+def identity(settings: features.Settings) -> str:
+    """The digest of what makes the vectors: another model is another step."""
+    return features.make(settings).digest
+
+
+def work(task: Task) -> Account:
+    """Writes the vectors of the shard, a row for each document that is alive."""
+    embedder = features.make(features.Settings(**task.settings['embed']))
+    items = [item for _, item in verdicts.documents(task, task.index)]
+    vectors = embedder.embed([item.text for item in items])
+    attributes.write(task.output('vectors'), {'vector': vectors.astype(np.float16)})
+    num_bytes = sum(len(item.text.encode()) for item in items)
+    return Account(len(items), len(items), num_bytes=num_bytes, facts=embedder.facts())
