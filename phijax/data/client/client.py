@@ -160,33 +160,33 @@ class Client:
         engine: Engine,
     ) -> None:
         """Puts requests at the end of the window, and those without an answer to the engine."""
+        keys = [request.key(self.endpoint.model) for request in requests]
+        kept = self._journal.find(keys)
         new = []
-        for request in requests:
-            key = request.key(self.endpoint.model)
+        for request, key in zip(requests, keys, strict=True):
             if key not in rows:
-                rows[key] = self._row(request, key)
+                rows[key] = self._row(request, key, kept.get(key))
                 if rows[key].answer is None:
                     new.append(rows[key])
             window.append(rows[key])
         if new:
             engine.add(new)
 
-    def _row(self, request: Request, key: bytes) -> Row:
+    def _row(self, request: Request, key: bytes, kept: bytes | None) -> Row:
         """A row as far as the journal knows it."""
         row = Row(request, key)
-        answer = self._find(row)
-        if answer is None:
-            return row
-        if is_asked_again(request, answer):
+        answer = self._load(row, kept)
+        if answer and is_asked_again(request, answer):
             ask_again(row, answer, self.endpoint.model)
-            second = self._find(row)
+            second = self._load(row, self._journal.find([row.key]).get(row.key))
             answer = combine(answer, second) if second else None
         row.answer = answer
         self._replays += answer is not None
         return row
 
-    def _find(self, row: Row) -> Answer | None:
-        answer = self._journal.find(row.key, row.request.schema)
+    def _load(self, row: Row, kept: bytes | None) -> Answer | None:
+        """The answer to a row that was kept, unless it is to be asked for once more."""
+        answer = Answer.load(row.key, kept, row.request.schema) if kept else None
         if answer and self._retry_permanent and answer.status == 'failed_permanent':
             return None
         return answer

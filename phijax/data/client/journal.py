@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,22 +70,22 @@ class Journal:
             self._closing.close()
             raise
 
-    def find(self, key: bytes, schema: Mapping[str, Any] | None) -> Answer | None:
-        """The answer to a request that an earlier moment committed.
+    def find(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """What `Answer.dump` made of those of the answers that were committed, by key.
 
         Raises:
-            InputError: if it is damaged.
+            InputError: if one is damaged.
         """
-        query = 'SELECT body, digest FROM answers WHERE key = ?'
+        places = ', '.join('?' * len(keys))
         with self._reporting():
             # All rows are fetched: an open cursor would hold back the log's clean-up.
-            rows = self._reader.execute(query, (key,)).fetchall()
-        if not rows:
-            return None
-        [(body, digest)] = rows
-        if _digest(key, body) != digest:
-            raise InputError(f'{self._path} is damaged: the answer {key.hex()}; {_ADVICE}')
-        return Answer.load(key, body, schema)
+            rows = self._reader.execute(
+                f'SELECT key, body, digest FROM answers WHERE key IN ({places})', keys
+            ).fetchall()
+        for key, body, digest in rows:
+            if _digest(key, body) != digest:
+                raise InputError(f'{self._path} is damaged: the answer {key.hex()}; {_ADVICE}')
+        return {key: body for key, body, _ in rows}
 
     def totals(self) -> Totals:
         """What was spent so far."""

@@ -23,6 +23,7 @@ TOKENS_A_TEMPLATE = 64
 
 # Of a rejected answer, what is shown to the model again.
 _SHOWN = 8000
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(',', ':'))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,7 @@ def combine(first: Answer, second: Answer) -> Answer:
 
 def _json(value: Any) -> bytes:
     try:
-        return json.dumps(value, ensure_ascii=False, separators=(',', ':')).encode()
+        return _JSON.encode(value).encode()
     except UnicodeEncodeError as error:
         part = error.object[error.start : error.end]
         raise InputError(f'A message has {part!r}, which is not valid Unicode.') from error

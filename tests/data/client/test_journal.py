@@ -18,6 +18,11 @@ def answer(number: int, **changes) -> Answer:
     return Answer(f'{number:064x}', 'ok', **fields)
 
 
+def found_in(journal: Journal, number: int) -> Answer:
+    key = number.to_bytes(32)
+    return Answer.load(key, journal.find([key])[key], None)
+
+
 def fill(directory, count: int = 200) -> None:
     """Answers, of which each cost 12 of 30 tokens, and three attempts that never ended."""
     journal = Journal(directory)
@@ -33,10 +38,11 @@ def fill(directory, count: int = 200) -> None:
 def test_all_is_there_again(tmp_path):
     fill(tmp_path)
     journal = Journal(tmp_path)
-    found = journal.find((150).to_bytes(32), SCHEMA)
-    assert (found, found.value) == (answer(150, value={'n': 150}), {'n': 150})
-    assert journal.find((150).to_bytes(32), None).value is None
-    assert journal.find((777).to_bytes(32), None) is None
+    keys = [number.to_bytes(32) for number in (150, 777, 3)]
+    found = journal.find(keys)
+    assert found.keys() == {keys[0], keys[2]}
+    assert Answer.load(keys[0], found[keys[0]], SCHEMA).value == {'n': 150}
+    assert journal.find([]) == {}
     assert journal.model == 'm'
     assert journal.totals() == (Usage(1000, 1400), Usage(30, 60), 203)
     assert journal.new_attempt() == 204
@@ -87,7 +93,7 @@ def test_a_kill_and_a_torn_tail_lose_nothing(tmp_path):
         file.write(b'\x13garbage' * 600)
     journal = Journal(tmp_path)
     assert journal.totals().requests == 203
-    assert journal.find((199).to_bytes(32), SCHEMA) == answer(199, value={'n': 199})
+    assert found_in(journal, 199) == answer(199)
     journal.close()
 
 
@@ -99,7 +105,7 @@ def test_a_log_that_was_cut_loses_only_its_end(tmp_path):
     journal = Journal(tmp_path)
     count = journal.totals().requests
     assert 0 < count < 203
-    assert journal.find((0).to_bytes(32), SCHEMA) == answer(0, value={'n': 0})
+    assert found_in(journal, 0) == answer(0)
     journal.close()
 
 
@@ -132,6 +138,6 @@ def test_a_flipped_bit_in_an_answer_is_found(tmp_path):
     path.write_bytes(raw[:place] + b'\\"n\\": 151' + raw[place + 10 :])
     journal = Journal(tmp_path)
     with pytest.raises(InputError, match='is damaged: the answer'):
-        journal.find((150).to_bytes(32), SCHEMA)
-    assert journal.find((149).to_bytes(32), SCHEMA)
+        found_in(journal, 150)
+    assert found_in(journal, 149) == answer(149)
     journal.close()

@@ -11,13 +11,14 @@ SCHEMA = {
     'type': 'object',
     'properties': {
         'score': {'type': 'integer', 'minimum': 0, 'maximum': 5},
-        'reason': {'type': 'string', 'maxLength': 200},
+        'reader': {'type': 'string', 'enum': ['beginner', 'expert']},
     },
-    'required': ['score', 'reason'],
+    'required': ['score', 'reader'],
     'additionalProperties': False,
 }
 ASKED = (
-    'How much does this teach a beginner, from 0 to 5, and why?\n\ndef add(a, b):\n    return a + b'
+    'How much does this teach a beginner, from 0 to 5, and who is it for?\n\n'
+    'def add(a, b):\n    return a + b'
 )
 
 
@@ -40,7 +41,7 @@ def llama(asset):
 def test_a_real_model_answers_in_json_and_is_asked_once(llama, tmp_path):
     endpoint = Endpoint(f'{llama.listening_address}/v1', 'smollm2', max_concurrency=2)
     requests = [
-        Request(({'role': 'user', 'content': f'{ASKED} # {n}'},), 200, 0.0, seed=1, schema=SCHEMA)
+        Request(({'role': 'user', 'content': f'{ASKED} # {n}'},), 100, 0.0, seed=1, schema=SCHEMA)
         for n in range(3)
     ]
     with Client(endpoint, Budget(20_000), tmp_path) as client:
