@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from phijax import models
 from phijax.errors import InputError
-from phijax.interop import card, layout, phi, phi3, phi3_small, shards
+from phijax.interop import card, codegen, layout, phi, phi3, phi3_small, shards
 from phijax.interop.directory import appearing
 from phijax.interop.fields import Fields, read_json
 from phijax.models import configs
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from phijax.data.tokenizer import Tokenizer
 
 FAMILIES: dict[str, layout.Family] = {
+    'codegen': codegen.FAMILY,
     'phi': phi.FAMILY,
     'phi3': phi3.FAMILY,
     'phi3_small': phi3_small.FAMILY,

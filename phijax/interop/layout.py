@@ -20,7 +20,8 @@ from phijax.interop.fields import Fields
 # Module of the parameters -> module in the file and axes of its weight. The bias has the axes of
 # the weight's rows. Modules that share a name are the rows of one tensor, in the table's order: all
 # rows of the first, then all of the second; with `k:` before the axes, those of the first `k` of
-# each, then those of the second `k`, and so on.
+# each, then those of the second `k`, and so on; `4:` is four such shares. An `H` is `h` with each
+# rotated feature beside the one that it is paired with.
 Names = Mapping[str, tuple[str, str]]
 
 _SUFFIXES = {'kernel': 'weight', 'scale': 'weight', 'bias': 'bias'}
@@ -68,18 +69,35 @@ class Piece:
     @property
     def shape(self) -> tuple[int, ...]:
         """Of the tensor's rows."""
-        return tuple(math.prod(self.sizes[axis] for axis in group) for group in self.groups)
+        return tuple(math.prod(self._lengths(group)) for group in self.groups)
 
     def pack(self, array: np.ndarray) -> np.ndarray:
         """The parameter as rows of the tensor."""
         order = ''.join(self.groups)
-        return array.transpose([self.axes.index(axis) for axis in order]).reshape(self.shape)
+        array = array.transpose([self.axes.index(axis) for axis in order.lower()])
+        if 'H' in order:
+            array = array.take(np.argsort(self._halves()), axis=order.index('H'))
+        return array.reshape(self.shape)
 
     def unpack(self, rows: np.ndarray) -> np.ndarray:
         """The rows of the tensor as the parameter."""
         order = ''.join(self.groups)
-        array = rows.reshape([self.sizes[axis] for axis in order])
-        return array.transpose([order.index(axis) for axis in self.axes])
+        array = rows.reshape(self._lengths(order))
+        if 'H' in order:
+            array = array.take(self._halves(), axis=order.index('H'))
+        return array.transpose([order.lower().index(axis) for axis in self.axes])
+
+    def _lengths(self, axes: str) -> list[int]:
+        return [self.sizes[axis] for axis in axes.lower()]
+
+    def _halves(self) -> np.ndarray:
+        """The places among neighbouring pairs of the features of a head, in halves as here.
+
+        Source: arXiv:2104.09864, sec. 3.4.2: feature 2i is paired with 2i + 1; here, see `rotary`.
+        """
+        features = np.arange(self.sizes['h'])
+        rotated, rest = np.split(features, [self.sizes['r']])
+        return np.concatenate([rotated.reshape(-1, 2).T.ravel(), rest])
 
 
 Plan = Mapping[str, list[Piece]]
@@ -101,7 +119,7 @@ def plan(config: models.Config, names: Names) -> Plan:
                     axes=axes[path].removeprefix('l'),
                     groups=tuple(letters.split(','))[: 1 if leaf == 'bias' else None],
                     sizes=config.sizes,
-                    turns=config.sizes[turn] if turn else 1,
+                    turns=_turns(turn, config),
                 )
                 pieces.append((f'{_fill(name, config, layer)}.{_SUFFIXES[leaf]}', piece))
     tensors: dict[str, list[Piece]] = {}
@@ -232,6 +250,12 @@ def unflatten(leaves: Mapping[str, Any]) -> dict[str, Any]:
             node = node.setdefault(parent, {})
         node[last] = leaf
     return tree
+
+
+def _turns(turn: str, config: models.Config) -> int:
+    if not turn:
+        return 1
+    return int(turn) if turn.isdecimal() else config.sizes[turn]
 
 
 def _misfits(plan: Plan, found: Mapping[str, tuple[int, ...]]) -> list[str]:

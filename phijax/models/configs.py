@@ -252,10 +252,18 @@ class Phi3SmallConfig(Config):
         return (Reach(sparsity=sparsity),) * (self.dense_every - 1) + (Reach(),)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CodegenConfig(Config):
+    """CodeGen: phi-1's block without biases in its attention."""
+
+    family: str = 'codegen'
+
+
 FAMILIES: dict[str, type[Config]] = {
     'phi': PhiConfig,
     'phi3': Phi3Config,
     'phi3_small': Phi3SmallConfig,
+    'codegen': CodegenConfig,
 }
 _NUMBERS: dict[Any, type] = {tuple[int, ...]: int, tuple[float, ...]: float}
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from phijax.models import phi, phi3, phi3_small, rotary
+from phijax.models import codegen, phi, phi3, phi3_small, rotary
 from phijax.models.attention import Inputs
 from phijax.models.blocked import Mask
 from phijax.models.cache import Cache
@@ -30,7 +30,12 @@ constrain: contextvars.ContextVar[Callable[[Array, str], Array]] = contextvars.C
     'constrain', default=lambda x, names: x
 )
 
-_FAMILIES: dict[str, Any] = {'phi': phi, 'phi3': phi3, 'phi3_small': phi3_small}
+_FAMILIES: dict[str, Any] = {
+    'codegen': codegen,
+    'phi': phi,
+    'phi3': phi3,
+    'phi3_small': phi3_small,
+}
 # The largest stacks that are unrolled by default. A loop over layers copies what it keeps for the
 # backward pass, and the parameters of each layer when it decodes: measured in experiments/speed.
 _UNROLLED = {'cpu': 12, 'gpu': 40}

@@ -31,6 +31,9 @@ _PHI2 = _PHI1 | {
     'residual_dropout': 0.1,
 }
 
+# Source: config.json of Salesforce/codegen-350M-mono; its sizes are those of phi-1-small.
+_CODEGEN_350M = _PHI1_SMALL | {'family': 'codegen'}
+
 # Source: config.json of microsoft/Phi-3-mini-4k-instruct and microsoft/Phi-3-medium-4k-instruct.
 # The window is 2047 keys there and in transformers; the code of the release saw one key more, so
 # 2048 was probably meant. Rows of up to 2047 tokens are the same either way.
@@ -137,4 +140,5 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     'phi3_medium': _PHI3_MEDIUM,
     'phi3_medium_128k': _PHI3_MEDIUM_128K,
     'smollm2_135m': _SMOLLM2_135M,
+    'codegen_350m': _CODEGEN_350M,
 }

@@ -18,6 +18,7 @@ LONGROPE = {
 }
 SHAPE = tiny.SIZES | {'num_layers': 2, 'init_std': 0.3, 'unroll': 1}
 CONFIGS = {
+    'codegen': models.config('codegen_350m', **SHAPE | {'max_length': 256}),
     'phi': models.config('phi1', **SHAPE | {'max_length': 256}),
     'phi3': models.config('phi3_mini', **SHAPE | LONGROPE | {'window': 24}),
     'phi3_small': models.config(

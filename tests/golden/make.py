@@ -16,7 +16,14 @@ import shutil
 import numpy as np
 import torch
 from safetensors.numpy import save_file
-from transformers import Phi3Config, Phi3ForCausalLM, PhiConfig, PhiForCausalLM
+from transformers import (
+    CodeGenConfig,
+    CodeGenForCausalLM,
+    Phi3Config,
+    Phi3ForCausalLM,
+    PhiConfig,
+    PhiForCausalLM,
+)
 
 HERE = pathlib.Path(__file__).parent
 STD = 0.2
@@ -35,6 +42,7 @@ PHI3_CASES = {
     'phi3_longrope_short': {'heads': (3, 3, 12), 'length': 64, 'longrope': True},
     'phi3_longrope_long': {'heads': (4, 1, 8), 'length': 65, 'longrope': True, 'tied': True},
 }
+CODEGEN_CASES = {'codegen': {'heads': (8, 10), 'rotary': 6, 'length': 100}}
 WITH_GRADIENTS = ('qk_layernorm', 'phi3_window')
 
 
@@ -42,6 +50,7 @@ def main() -> None:
     """Replaces the golden files of every case."""
     cases = {name: (build, case) for name, case in CASES.items()}
     cases |= {name: (build_phi3, case) for name, case in PHI3_CASES.items()}
+    cases |= {name: (build_codegen, case) for name, case in CODEGEN_CASES.items()}
     for seed, (name, (make, case)) in enumerate(cases.items()):
         torch.manual_seed(seed)
         shutil.rmtree(HERE / name, ignore_errors=True)
@@ -101,6 +110,24 @@ def build_phi3(*, heads, length, longrope=False, tied=False, **rest) -> Phi3ForC
         **rest,
     )
     return Phi3ForCausalLM(config)
+
+
+def build_codegen(*, heads, rotary, length) -> CodeGenForCausalLM:
+    """A CodeGen model, two heads in each of its four shares."""
+    num_heads, head_dim = heads
+    config = CodeGenConfig(
+        vocab_size=VOCABULARY,
+        n_embd=num_heads * head_dim,
+        n_inner=72,
+        n_layer=2,
+        n_head=num_heads,
+        n_positions=256,
+        rotary_dim=rotary,
+        layer_norm_epsilon=1e-3,
+        bos_token_id=None,
+        eos_token_id=None,
+    )
+    return CodeGenForCausalLM(config)
 
 
 def randomised(model):

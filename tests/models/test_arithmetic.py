@@ -55,6 +55,7 @@ def _measured(config, program):
 @pytest.mark.parametrize(
     ('name', 'count'),
     [
+        ('codegen_350m', 356_712_448),
         ('phi1_small', 356_794_368),
         ('phi1', 1_418_270_720),
         ('phi1_5', 1_418_270_720),

@@ -14,6 +14,7 @@ from tests.models import tiny
 
 # Rows of the vocabulary, width, layers, heads, key/value heads and their width, MLP, rotary share.
 PUBLISHED = {
+    'codegen_350m': (51200, 1024, 20, 16, 16, 64, 4096, 32),
     'phi1_small': (51200, 1024, 20, 16, 16, 64, 4096, 32),
     'phi1': (51200, 2048, 24, 32, 32, 64, 8192, 32),
     'phi1_5': (51200, 2048, 24, 32, 32, 64, 8192, 32),
@@ -27,6 +28,7 @@ PUBLISHED = {
 }
 # Family, longest row, base of the rotation, dropout of embeddings, of residuals.
 SETTINGS = {
+    'codegen_350m': ('codegen', 2048, 1e4, 0.0, 0.0),
     'phi1_small': ('phi', 2048, 1e4, 0.0, 0.0),
     'phi1': ('phi', 2048, 1e4, 0.0, 0.0),
     'phi1_5': ('phi', 2048, 1e4, 0.0, 0.0),

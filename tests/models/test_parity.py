@@ -1,4 +1,4 @@
-"""Logits and gradients of transformers' phi and phi-3, as golden/make.py wrote them."""
+"""Logits and gradients of transformers' CodeGen, phi and phi-3, as golden/make.py wrote them."""
 
 import pathlib
 
@@ -14,6 +14,7 @@ from tests.models import tiny
 
 GOLDEN = pathlib.Path(__file__).parents[1] / 'golden'
 CASES = (
+    'codegen',
     'grouped',
     'phi3_longrope_long',
     'phi3_longrope_short',
@@ -41,7 +42,9 @@ def test_logits(case):
     np.testing.assert_allclose(logits, expected['logits'], rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize('case', ['grouped', 'phi3_longrope_short', 'phi3_window', 'qk_layernorm'])
+@pytest.mark.parametrize(
+    'case', ['codegen', 'grouped', 'phi3_longrope_short', 'phi3_window', 'qk_layernorm']
+)
 def test_a_token_at_a_time(case):
     config, params = huggingface.load(GOLDEN / case)
     expected = load_file(GOLDEN / case / 'expected.safetensors')

@@ -1,4 +1,4 @@
-"""Logits and gradients beside transformers' phi and phi-3, on shapes drawn at random."""
+"""Logits and gradients beside transformers' CodeGen, phi and phi-3, on shapes drawn at random."""
 
 import dataclasses
 
@@ -54,6 +54,25 @@ def _draw_phi3(seed, random, num_heads, num_kv_heads, head_dim):
     )
 
 
+def _draw_codegen(seed, random, num_heads, num_kv_heads, head_dim):
+    """With 4 or 8 heads, as its shares are four."""
+    heads = 4 + 4 * (seed % 2)
+    return transformers.CodeGenForCausalLM(
+        transformers.CodeGenConfig(
+            vocab_size=int(random.integers(20, 90)),
+            n_embd=heads * head_dim,
+            n_inner=None if seed % 3 else int(random.integers(8, 120)),
+            n_layer=int(random.integers(1, 4)),
+            n_head=heads,
+            n_positions=150,
+            rotary_dim=2 * int(random.integers(1, head_dim // 2 + 1)),
+            layer_norm_epsilon=float(10 ** random.uniform(-6, -2)),
+            bos_token_id=None,
+            eos_token_id=None,
+        )
+    )
+
+
 def _sizes(random, num_heads, num_kv_heads, head_dim):
     return {
         'vocab_size': int(random.integers(20, 90)),
@@ -79,7 +98,7 @@ def _draw(make, seed):
 
 
 @pytest.mark.parametrize('seed', range(5))
-@pytest.mark.parametrize('make', [_draw_phi, _draw_phi3])
+@pytest.mark.parametrize('make', [_draw_codegen, _draw_phi, _draw_phi3])
 def test_logits_and_gradients(make, seed, tmp_path):
     model, tokens = _draw(make, seed)
     model.save_pretrained(tmp_path / 'model')

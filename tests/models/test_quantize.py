@@ -14,6 +14,7 @@ TABLE = packed.Form(summed=(64,), output=(7,), table=True)
 FORMS = {'kernel': KERNEL, 'table': TABLE}
 SHAPE = tiny.SIZES | {'num_layers': 2, 'unroll': 1}
 CONFIGS = {
+    'codegen': models.config('codegen_350m', **SHAPE),
     'phi': tiny.config(num_layers=2),
     'phi3': models.config('phi3_mini', **SHAPE),
     'phi3_tied': models.config('phi3_mini', **SHAPE, tied_head=True),

@@ -208,6 +208,7 @@ def test_origins_name_every_array():
 
 PHI3 = tiny.SIZES | {'rotary_dim': 10, 'unroll': 1}
 FAMILIES = {
+    'codegen': models.config('codegen_350m', **PHI3 | {'rotary_dim': 4}),
     'phi3': models.config('phi3_mini', **PHI3, window=9),
     'phi3_tied': models.config('phi3_mini', **PHI3, tied_head=True),
     'phi3_small': models.config(

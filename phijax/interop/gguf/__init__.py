@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 SUFFIX = '.gguf'
 _MOST_FACTORS = 1 << 12
-_TURNED = ('.attn_q.weight', '.attn_k.weight')
 
 
 def load(
@@ -86,8 +85,6 @@ def save(
 
     def make(name: str) -> np.ndarray:
         tensor = factors[name] if name in factors else layout.pack(plan[name], leaves)
-        if _is_turned(architecture, name):
-            tensor = families.halves(tensor, config, back=True)
         return layout.rounded(name, tensor, dtypes[name])
 
     with appearing_file(path) as target:
@@ -113,10 +110,7 @@ def _read_params(
     plan = layout.fit(path, config, family.names, found, {})
     params = layout.empty(config)
     for name, pieces in plan.items():
-        tensor = tensors[name].read()
-        if _is_turned(architecture, name):
-            tensor = families.halves(tensor, config)
-        layout.unpack(pieces, tensor, params)
+        layout.unpack(pieces, tensors[name].read(), params)
     return layout.unflatten(params)
 
 
@@ -148,8 +142,3 @@ def _told_by_tensors(tensors: dict[str, reading.Tensor]) -> dict[str, Any]:
                 raise InputError(f'{name} has the shape {tensors[name].shape}')
             told[name] = families.decimals(tensors[name].read())
     return told
-
-
-def _is_turned(architecture: str, name: str) -> bool:
-    """Whether a tensor's rows are in the order of `llama`'s rotation."""
-    return architecture in families.LLAMA.readers and name.endswith(_TURNED)

@@ -51,8 +51,11 @@ _PHI3_BLOCK: dict[str, tuple[str, str]] = {
     'blocks.mlp.up': ('blk.{layer}.ffn_up', 'f,d'),
     'blocks.mlp.down': ('blk.{layer}.ffn_down', 'd,f'),
 }
+# `llama` pairs neighbouring features.
 _LLAMA_BLOCK: dict[str, tuple[str, str]] = _PHI3_BLOCK | {
-    'blocks.mlp.gate': ('blk.{layer}.ffn_gate', 'f,d')
+    'blocks.attention.query': ('blk.{layer}.attn_q', 'nH,d'),
+    'blocks.attention.key': ('blk.{layer}.attn_k', 'kH,d'),
+    'blocks.mlp.gate': ('blk.{layer}.ffn_gate', 'f,d'),
 }
 
 _SIZES = frozenset(
@@ -195,21 +198,6 @@ PHI2 = Family(
 # By the name of an architecture in GGUF, and by that of a family here.
 ARCHITECTURES = {'llama': LLAMA, 'phi3': PHI3, 'phi2': PHI2}
 WRITERS: dict[str, Callable[[Any], dict[str, Any]]] = {'phi': _write_phi, 'phi3': _write_phi3}
-
-
-def halves(rows: np.ndarray, config: models.Config, *, back: bool = False) -> np.ndarray:
-    """Queries or keys of `llama`, which pairs neighbouring features, in halves as they are here.
-
-    Source: arXiv:2104.09864, sec. 3.4.2: feature 2i is paired with 2i + 1; here, see `rotary`.
-
-    Args:
-        back: from halves to neighbours instead.
-    """
-    features = np.arange(config.head_dim)
-    pairs = features[: config.rotary_dim].reshape(-1, 2)
-    order = np.concatenate([pairs.T.ravel(), features[config.rotary_dim :]])
-    heads = rows.reshape(-1, config.head_dim, *rows.shape[1:])
-    return heads[:, np.argsort(order) if back else order].reshape(rows.shape)
 
 
 def factors(config: models.Config) -> dict[str, np.ndarray]:
