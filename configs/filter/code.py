@@ -3,7 +3,7 @@
     python -m phijax.data.filtering --config=configs/filter/code.py --workdir=runs/filter
 
 The pile is what the running interpreter has: its library and every installed package, tests and
-generated files among them. `:smoke` takes 3 MB of it. `--config.annotate.grader=endpoint` asks a
+generated files among them. `:smoke` takes 8 MB of it. `--config.annotate.grader=endpoint` asks a
 language model (fill in `endpoint`, `budget` and `annotate.model`); `--config.embed.kind=model
 --config.embed.checkpoint=DIRECTORY` embeds with CodeGen-350M or another checkpoint.
 
@@ -24,12 +24,12 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
     config.ingest = {
         'shards': 4 if small else 16,
         'language': 'python',
-        'max_bytes': 3_000_000 if small else 200_000_000,
+        'max_bytes': 8_000_000 if small else 200_000_000,
     }
     config.annotate = {
         'grader': 'heuristic',
         'rubric': 'code',
-        'sample': 300 if small else 4000,
+        'sample': 600 if small else 4000,
         'cut': 3,
         'model': '',
     }

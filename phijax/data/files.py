@@ -6,11 +6,14 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from phijax.errors import InputError
+
+POLL_SECONDS = 0.1
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -53,18 +56,31 @@ def _sync(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def lock(directory: Path, name: str = '.lock') -> Iterator[None]:
+def lock(directory: Path, name: str = '.lock', patience_seconds: float = 0.0) -> Iterator[None]:
     """Holds the directory, or what `name` stands for in it, for one writer.
 
     The lock ends with the process, however it ends.
 
+    Args:
+        patience_seconds: how long to wait for another writer, such as the orphan of a killed run.
+
     Raises:
-        InputError: if another process holds it.
+        InputError: if another process holds it for longer.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + patience_seconds
     with (directory / name).open('w') as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(f'Another process is writing to {directory}.') from error
+        while not _is_locked(file):
+            if time.monotonic() >= deadline:
+                raise InputError(f'Another process is writing to {directory}.')
+            time.sleep(POLL_SECONDS)
         yield
+
+
+def _is_locked(file: IO[str]) -> bool:
+    """Whether the lock is this process's now."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

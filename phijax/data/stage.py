@@ -31,6 +31,8 @@ from phijax.errors import InputError
 
 MANIFEST = 'manifest.json'
 DONE = 'done'
+# For the workers of a killed run, which end with the shard that they are at.
+PATIENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -206,7 +208,7 @@ def run(
     Raises:
         InputError: if a shard cannot be made.
     """
-    if read_json(step.directory / MANIFEST) is None:
+    if not is_finished(step):
         (step.directory / DONE).mkdir(parents=True, exist_ok=True)
         missing = [index for index in range(step.num_shards) if not is_done(step, index)]
         for index in sorted(set(range(step.num_shards)) - set(missing)):
@@ -230,7 +232,7 @@ class _Shard:
 
     def __call__(self, index: int) -> int:
         scratch = self.step.directory / f'.{index:05d}.partial'
-        with lock(self.step.directory / DONE, f'.{index:05d}.lock'):
+        with lock(self.step.directory / DONE, f'.{index:05d}.lock', PATIENCE_SECONDS):
             if not is_done(self.step, index):
                 shutil.rmtree(scratch, ignore_errors=True)
                 scratch.mkdir()
@@ -252,6 +254,11 @@ class _Shard:
             'seconds': round(time.perf_counter() - start, 3),
         }
         write_json(self.step.marker(task.index), marker)
+
+
+def is_finished(step: Step) -> bool:
+    """Whether all shards of a step are done and its manifest is written."""
+    return (step.directory / MANIFEST).is_file()
 
 
 def is_done(step: Step, index: int) -> bool:

@@ -125,7 +125,8 @@ def test_a_refusal_keeps_what_is_done(tmp_path):
     assert not (one.directory / 'manifest.json').exists()
 
 
-def test_a_shard_that_another_process_makes(tmp_path):
+def test_a_shard_that_another_process_makes(tmp_path, monkeypatch):
+    monkeypatch.setattr(stage, 'PATIENCE_SECONDS', 0.3)
     one = step(tmp_path)
     with (
         lock(one.directory / 'done', '.00002.lock'),

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import xxhash
 
-from phijax.data import attributes
-from phijax.data.client import Budget, Client, Endpoint, Request
+from phijax.data import attributes, progress
+from phijax.data.client import Budget, Client, Endpoint, Request, pilot
 from phijax.data.errors import QualityError
 from phijax.data.filtering import grading, rubric, verdicts
 from phijax.data.filtering.grading import LEVELS, Grade

@@ -7,6 +7,7 @@ ingest -> exact -> annotate ─┐
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import logging
@@ -91,7 +92,8 @@ def run(config: Config, workdir: Path, engine: Engine, only: str = '') -> dict[s
     for each in STAGES:
         step = make_step(each, config, workdir, done)
         if not only or each.name == only:
-            _make(each, step, engine)
+            on_device = each.on_device or (each.name == 'embed' and config.embed.kind == 'model')
+            _make(dataclasses.replace(each, on_device=on_device), step, engine)
         done[each.name] = step
         if each.name == only:
             break
@@ -111,6 +113,8 @@ def make_step(each: Stage, config: Config, workdir: Path, done: Mapping[str, Ste
 
 
 def _make(each: Stage, step: Step, engine: Engine) -> None:
+    if stage.is_finished(step):
+        return
     with progress.bar(each.name, step.num_shards, 'shards') as advance:
         manifest = stage.run(each, step, engine, lambda index: advance(1))
     account = manifest['account']

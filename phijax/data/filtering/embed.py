@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from phijax.data import attributes
@@ -21,4 +23,6 @@ def work(task: Task) -> Account:
     vectors = embedder.embed([item.text for item in items])
     attributes.write(task.output('vectors'), {'vector': vectors.astype(np.float16)})
     num_bytes = sum(len(item.text.encode()) for item in items)
-    return Account(len(items), len(items), num_bytes=num_bytes, facts=embedder.facts())
+    return Account(
+        len(items), len(items), num_bytes=num_bytes, facts=dataclasses.asdict(embedder.counts)
+    )

