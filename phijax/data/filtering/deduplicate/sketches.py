@@ -144,6 +144,11 @@ class Stored:
             raise InputError(f'{path} was made with {made_with}, not with {_describe(plan)}.')
 
     @property
+    def id_bytes(self) -> int:
+        """The bytes of the longest id."""
+        return self._blocks[1].dtype.itemsize
+
+    @property
     def ids(self) -> NDArray[np.bytes_]:
         """The ids of the documents."""
         return self._read(1)

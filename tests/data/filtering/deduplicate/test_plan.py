@@ -33,7 +33,7 @@ def test_choose_takes_the_longest_bands_that_find_enough() -> None:
 
 
 def test_choose_says_how_many_hashes_are_needed() -> None:
-    with pytest.raises(InputError, match='num_hashes is 8.* from 44 on'):
+    with pytest.raises(InputError, match=r'num_hashes is 8.* from 44 on'):
         deduplicate.choose(0.1, num_hashes=8)
     assert deduplicate.choose(0.1, num_hashes=44).rows == 1
     assert deduplicate.choose(1.0, num_hashes=1).recall(1.0) == 1

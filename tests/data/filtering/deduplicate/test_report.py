@@ -1,6 +1,8 @@
 """The report: its numbers add up, and JSON has all of them."""
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -10,9 +12,14 @@ from phijax.data.filtering.deduplicate import report
 PLAN = deduplicate.Plan()
 
 
+def made_of(ids: np.ndarray, cluster: Sequence[int]) -> dict[str, Any]:
+    by_id = np.argsort(np.argsort(ids)).astype(np.uint32)
+    return report.make(ids, by_id, np.array(cluster, np.uint32), report.Tally(PLAN))
+
+
 def test_clusters_by_size_and_the_largest() -> None:
     ids = np.array([b'a', b'b', b'c', b'd', b'e', b'f'])
-    made = report.make(ids, np.array([0, 1, 1, 0, 4, 0], np.uint32), report.Tally(PLAN))
+    made = made_of(ids, [0, 1, 1, 0, 4, 0])
     assert made == json.loads(json.dumps(made))
     assert (made['documents'], made['kept'], made['dropped'], made['clusters']) == (6, 3, 3, 2)
     assert made['sizes'] == {'2': 1, '3': 1}
@@ -28,7 +35,7 @@ def test_many_clusters_are_cut_to_the_largest() -> None:
     cluster = np.repeat(np.arange(0, 600, 2), 2)
     cluster[100:140] = 100
     ids = np.array([f'{number:04}'.encode() for number in range(600)])
-    largest = report.make(ids, cluster.astype(np.uint32), report.Tally(PLAN))['largest']
+    largest = made_of(ids, cluster)['largest']
     assert len(largest) == 20
     assert largest[0]['size'] == 40
     assert largest[0]['examples'] == ['0100', '0101', '0102', '0103', '0104']
