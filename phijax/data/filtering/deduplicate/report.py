@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from phijax.data.filtering.deduplicate.clusters import Numbers
 from phijax.data.filtering.deduplicate.plan import Plan
+from phijax.data.filtering.deduplicate.shingles import Places
 
 _LARGEST = 20
 _EXAMPLES = 5
@@ -68,16 +69,17 @@ class Tally:
         }
 
 
-def make(ids: NDArray[np.bytes_], cluster: Numbers, tally: Tally) -> dict[str, Any]:
+def make(ids: NDArray[np.bytes_], by_id: Numbers, cluster: Numbers, tally: Tally) -> dict[str, Any]:
     """The report: counts, clusters by size, the largest ones, and what became of the candidates.
 
     Args:
+        by_id: the place of each document among all ids in order.
         cluster: the place of the document that each one's cluster is named by.
     """
     sizes = np.bincount(cluster, minlength=len(cluster)) if len(cluster) else np.zeros(0, int)
     names = np.flatnonzero(sizes > 1)
     by_size, counts = np.unique(sizes[names], return_counts=True)
-    largest = names[np.lexsort((ids[names], -sizes[names]))][:_LARGEST]
+    largest = names[np.lexsort((by_id[names], -sizes[names]))][:_LARGEST]
     return {
         'plan': dataclasses.asdict(tally.plan),
         'documents': len(ids),
@@ -85,16 +87,13 @@ def make(ids: NDArray[np.bytes_], cluster: Numbers, tally: Tally) -> dict[str, A
         'dropped': int((sizes[names] - 1).sum()),
         'clusters': len(names),
         'sizes': dict(zip(map(str, by_size.tolist()), counts.tolist(), strict=True)),
-        'largest': [_show(ids, cluster, int(name), int(sizes[name])) for name in largest],
+        'largest': [_show(ids, by_id, np.flatnonzero(cluster == name)) for name in largest],
         **tally.describe(),
     }
 
 
-def _show(ids: NDArray[np.bytes_], cluster: Numbers, name: int, size: int) -> dict[str, Any]:
+def _show(ids: NDArray[np.bytes_], by_id: Numbers, members: Places) -> dict[str, Any]:
     """A cluster and the least ids in it."""
-    examples = np.sort(ids[cluster == name])[:_EXAMPLES]
-    return {
-        'cluster': ids[name].decode(),
-        'size': size,
-        'examples': [each.decode() for each in examples.tolist()],
-    }
+    least = members[np.argsort(by_id[members])][:_EXAMPLES]
+    examples = [each.decode() for each in ids[least].tolist()]
+    return {'cluster': examples[0], 'size': len(members), 'examples': examples}

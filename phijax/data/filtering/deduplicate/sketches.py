@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
+import tokenize
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -104,11 +106,15 @@ class _Block(NamedTuple):
 
     @property
     def end(self) -> int:
-        return self.start + self.dtype.itemsize * int(np.prod(self.shape))
+        return self.start + self.dtype.itemsize * math.prod(self.shape)
 
 
 # Dimensions and dtype of the arrays in a file, in order; ids have any width.
 _LAYOUT = ((1, '|u1'), (1, '|S'), (1, '<i8'), (1, '<i8'), (2, '<u8'), (1, '<u8'))
+
+
+# What reading the header of an array raises; a broken one is not even tokens of Python.
+_NOT_A_SKETCH = (OSError, ValueError, EOFError, OverflowError, tokenize.TokenError)
 
 
 class Stored:
@@ -125,7 +131,7 @@ class Stored:
             with path.open('rb') as file:
                 self._blocks = list(_blocks(file))
                 end = file.seek(0, os.SEEK_END)
-        except (OSError, ValueError, EOFError) as error:
+        except _NOT_A_SKETCH as error:
             raise InputError(f'{path} is not a whole sketch: {error}') from error
         _, ids, lengths, ends, bands, _ = self._blocks
         self.num_documents: int = ids.shape[0]
@@ -136,6 +142,11 @@ class Stored:
         made_with = self._read(0).tobytes().decode(errors='replace')
         if made_with != _describe(plan):
             raise InputError(f'{path} was made with {made_with}, not with {_describe(plan)}.')
+
+    @property
+    def id_bytes(self) -> int:
+        """The bytes of the longest id."""
+        return self._blocks[1].dtype.itemsize
 
     @property
     def ids(self) -> NDArray[np.bytes_]:
@@ -171,7 +182,7 @@ class Stored:
 
     def _read(self, number: int, first: int = 0, count: int | None = None) -> NDArray[Any]:
         start, shape, dtype = self._blocks[number]
-        count = int(np.prod(shape)) if count is None else count
+        count = math.prod(shape) if count is None else count
         values = np.fromfile(self.path, dtype, count, offset=start + first * dtype.itemsize)
         if len(values) != count:
             raise self._damage('it was cut')

@@ -7,6 +7,7 @@ known by the document that is kept, and nothing depends on the order of the shar
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -81,15 +82,7 @@ def join(
     if count > (1 << 32) - 2:
         raise InputError(f'There are {count} documents; at most 2**32 - 2 can be compared.')
     by_id, order = _order(stored, _checked(priorities, count))
-    with contextlib.closing(Comparer(stored)) as comparer:
-        search = _Search(comparer, order, plan)
-        numbers = np.empty(count, np.uint32)
-        numbers[order] = np.arange(count, dtype=np.uint32)
-        numbers[comparer.sizes == 0] = count
-        for band in range(plan.bands):
-            for pairs in candidates.pairs(stored, band, numbers, rows_at_once):
-                search.look(pairs)
-        return _verdicts(stored, order, by_id, search)
+    return _verdicts(stored, order, by_id, *_search(stored, order, plan, rows_at_once))
 
 
 def _checked(priorities: NDArray[np.floating[Any]] | None, count: int) -> NDArray[np.floating[Any]]:
@@ -114,7 +107,32 @@ def _order(
 
 
 def _ids(stored: Sequence[Stored]) -> NDArray[np.bytes_]:
-    return np.concatenate([np.zeros(0, 'S1'), *(each.ids for each in stored)])
+    """The ids of all documents; they are much of the memory, so they are never there twice."""
+    ends = _ends(stored)
+    ids = np.zeros(ends[-1], f'S{max((each.id_bytes for each in stored), default=1)}')
+    for each, (start, end) in zip(stored, itertools.pairwise(ends), strict=True):
+        ids[start:end] = each.ids
+    return ids
+
+
+def _ends(stored: Sequence[Stored]) -> Places:
+    """Where the documents of each sketch begin among all, and where the last one ends."""
+    return bounds(np.array([each.num_documents for each in stored], np.int64))
+
+
+def _search(
+    stored: Sequence[Stored], order: Numbers, plan: Plan, rows_at_once: int
+) -> tuple[Numbers, NDArray[np.float32], report.Tally]:
+    """The number of the document that is kept for each number, how similar they are, and counts."""
+    with contextlib.closing(Comparer(stored)) as comparer:
+        search = _Search(comparer, order, plan)
+        numbers = np.empty(len(order), np.uint32)
+        numbers[order] = np.arange(len(order), dtype=np.uint32)
+        numbers[comparer.sizes == 0] = len(order)
+        for band in range(plan.bands):
+            for pairs in candidates.pairs(stored, band, numbers, rows_at_once):
+                search.look(pairs)
+        return *search.finish(), search.tally
 
 
 class _Search:
@@ -169,26 +187,24 @@ class _Search:
 
 
 def _verdicts(
-    stored: Sequence[Stored], order: Numbers, by_id: Numbers, search: _Search
+    stored: Sequence[Stored],
+    order: Numbers,
+    by_id: Numbers,
+    kept: Numbers,
+    similarity: NDArray[np.float32],
+    tally: report.Tally,
 ) -> Verdicts:
     """The verdicts in the order of the sketches, from those in the order of the numbers."""
-    kept, similarity = search.finish()
-    count = len(order)
-    least = np.full(count, count, np.uint32)
+    numbers = np.arange(len(order), dtype=np.uint32)
+    least = np.full_like(numbers, len(order))
     np.minimum.at(least, kept, by_id[order])
-    place_of_id = np.empty(count, np.uint32)
-    place_of_id[by_id] = np.arange(count, dtype=np.uint32)
-    cluster, keep = np.empty(count, np.uint32), np.empty(count, bool)
-    jaccard = np.empty(count, np.float32)
+    place_of_id = np.empty_like(numbers)
+    place_of_id[by_id] = numbers
+    cluster, keep = np.empty_like(numbers), np.empty(len(order), bool)
+    jaccard = np.empty(len(order), np.float32)
     cluster[order] = place_of_id[least[kept]]
-    keep[order] = kept == np.arange(count, dtype=np.uint32)
+    keep[order] = kept == numbers
     jaccard[order] = similarity
     ids = _ids(stored)
-    return Verdicts(
-        ids=ids,
-        cluster=cluster,
-        keep=keep,
-        jaccard=jaccard,
-        bounds=bounds(np.array([each.num_documents for each in stored], np.int64)),
-        report=report.make(ids, cluster, search.tally),
-    )
+    made = report.make(ids, by_id, cluster, tally)
+    return Verdicts(ids, cluster, keep, jaccard, _ends(stored), made)
