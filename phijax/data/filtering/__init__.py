@@ -1,0 +1,1 @@
+"""From documents to those worth training on: judged, embedded, scored, selected."""
