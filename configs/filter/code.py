@@ -3,9 +3,11 @@
     python -m phijax.data.filtering --config=configs/filter/code.py --workdir=runs/filter
 
 The pile is what the running interpreter has: its library and every installed package, tests and
-generated files among them. `:smoke` takes 8 MB of it. `--config.annotate.grader=endpoint` asks a
-language model (fill in `endpoint`, `budget` and `annotate.model`); `--config.embed.kind=model
---config.embed.checkpoint=DIRECTORY` embeds with CodeGen-350M or another checkpoint.
+generated files among them; `:smoke` takes 8 MB of it. `:files` takes your own instead:
+`--config.sources.pile.paths="('src/**/*.py', 'rows/*.parquet')"`.
+`--config.annotate.grader=endpoint` asks a language model (fill in `endpoint`, `budget` and
+`annotate.model`); `--config.embed.kind=model --config.embed.model=DIRECTORY` embeds with
+CodeGen-350M or another checkpoint.
 
 Expected: PENDING.
 Source: arXiv:2306.11644, sec. 2.1 and 5; what the paper leaves open is marked in the code.
@@ -18,13 +20,15 @@ HELD_BACK = ('algorithms/*',)
 
 
 def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
-    small = {'full': False, 'smoke': True}[variant]
+    small, own = {'full': (False, False), 'smoke': (True, False), 'files': (False, True)}[variant]
     config = ml_collections.ConfigDict()
-    config.sources = {'pile': {'kind': 'installed', 'exclude': HELD_BACK, 'max_bytes': 0}}
+    installed = {'kind': 'installed', 'exclude': HELD_BACK}
+    files = {'kind': 'files', 'paths': ('code/**/*.py',), 'column': 'text'}
+    config.sources = {'pile': files if own else installed}
     config.ingest = {
         'shards': 4 if small else 16,
         'language': 'python',
-        'max_bytes': 8_000_000 if small else 200_000_000,
+        'max_bytes': 8_000_000 if small else 0 if own else 200_000_000,
     }
     config.annotate = {
         'grader': 'heuristic',
