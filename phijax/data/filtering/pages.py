@@ -17,6 +17,7 @@ from phijax.data.stage import Step
 from phijax.report import web
 
 EXCERPT = 1200
+PAIRS = 25
 LIMITS = (
     'A grade of the heuristic grader sees form and no meaning; one of a language model is an '
     'opinion of that model. What a filter is worth shows in a model that is trained on what it '
@@ -163,11 +164,40 @@ def _duplicates(facts: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _leaks(facts: Mapping[str, Any]) -> Iterable[str]:
-    yield web.table(_flat({k: v for k, v in facts.items() if not isinstance(v, list)}))
-    yield web.table(facts.get('sweep', []))
-    for pair in facts.get('pairs', []):
-        title = f'{pair["similarity"]:.3f} {pair["kind"]}: {pair["path"]} and {pair["item"]}'
-        yield web.folded(title, web.beside(web.code(pair['text']), web.code(pair['item_text'])))
+    total, coverage = facts['total'], facts['coverage']
+    names = ('documents', 'quoting', 'functions', 'small', 'dropped', 'unparsed')
+    yield web.table(_flat({name: total[name] for name in names}))
+    yield web.paragraph(
+        'By match rate: what is dropped for it, and how many problems have a function like theirs.'
+    )
+    yield web.table([{**row, 'problems': _problems(row['problems'])} for row in facts['sweep']])
+    yield web.folded('What is protected', web.table(_named(coverage['benchmarks'])))
+    for name, title in _SHOWN.items():
+        shown = ''.join(_pair(row) for row in total[name][:PAIRS])
+        yield web.folded(f'{title}: {len(total[name])}', shown)
+
+
+_SHOWN = {
+    'above': 'Functions that are like solutions',
+    'below': 'Just below the match rate: they stay',
+    'quotes': 'Words of questions and answers',
+}
+
+
+def _pair(row: Mapping[str, Any]) -> str:
+    if 'words' in row:
+        title = f'{row["words"]} words: {row["path"]} and {row["item"]}'
+        return web.folded(title, web.beside(web.code(row['text']), web.code(row['question'])))
+    title = f'{row["similarity"]:.3f} ({row["kind"]}): {row["path"]}:{row["line"]}, {row["item"]}'
+    return web.folded(title, web.beside(web.code(row['source']), web.code(row['solution'])))
+
+
+def _problems(counts: Mapping[str, Mapping[str, int]]) -> str:
+    return ', '.join(f'{name} {n["similar"]} of {sum(n.values())}' for name, n in counts.items())
+
+
+def _named(rows: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{'': name, **row} for name, row in rows.items()]
 
 
 def _times(found: Mapping[str, Any]) -> str:
