@@ -28,6 +28,14 @@ def test_files_bring_it_back(fitted, tmp_path):
         Forest.load(tmp_path)
 
 
+def test_features_of_another_embedder_are_refused(fitted):
+    ours, features, labels = fitted
+    ours.check_embedder('abc')
+    with pytest.raises(InputError, match='the embedder abc, these are of abd'):
+        ours.check_embedder('abd')
+    forest.fit(features, labels, SETTINGS).check_embedder('any')
+
+
 @pytest.fixture
 def saved(fitted, tmp_path):
     fitted[0].save(tmp_path / 'forest')
@@ -62,6 +70,8 @@ def test_any_changed_byte_is_refused(saved):
         ({'format': 2}, 'not a card of format 1'),
         ({'more': 2}, 'not a card of format 1'),
         ({'width': '12'}, 'must be whole numbers'),
+        ({'embedder': None}, 'embedder must be a text'),
+        ({'report': []}, 'report an object'),
         ({'classes': 2}, 'must be whole numbers'),
         ({'width': 2}, 'a feature is not in 0..1'),
         ({'classes': [0, 1, 2]}, 'value has the shape'),
