@@ -40,22 +40,19 @@ def count(task: Task) -> Account:
 
 def work(task: Task) -> Account:
     """Writes the verdicts, and beside every document that is alive what it has of the items."""
-    found = list(verdicts.documents(task, task.index))
-    items = [item for _, item in found]
+    items = [item for _, item in verdicts.documents(task, task.index)]
     index = _index(task.step)
     findings = index.inspect([item.text for item in items])
     was_alive = verdicts.alive(task.step.inputs, task.index)
     reasons = np.full(len(was_alive), '', object)
-    for (row, _), finding in zip(found, findings, strict=True):
-        reasons[row] = f'leak_{finding.reason}' if finding.reason else ''
+    reasons[was_alive] = [f'leak_{each.reason}' if each.reason else '' for each in findings]
     verdicts.write(task.output(verdicts.KIND), reasons)
-    rows = [{'id': item.id, **f.as_row()} for item, f in zip(items, findings, strict=True)]
-    names = rows[0] if rows else {'id': ''}
-    attributes.write(task.output('leaks'), {name: [row[name] for row in rows] for name in names})
+    rows = [finding.as_row() for finding in findings]
+    columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
+    attributes.write(task.output('leaks'), {'id': [item.id for item in items], **columns})
     num_bytes = attributes.read(task.input('ingest').part('facts', task.index), 'num_bytes')
     account = verdicts.account(reasons, was_alive, num_bytes['num_bytes'])
-    tally = sweep.tally(findings, [item.path for item in items], index)
-    return verdicts.sum_of([account], tally)
+    return verdicts.sum_of([account], sweep.tally(findings, [i.path for i in items], index))
 
 
 def found(step: Step) -> dict[str, Any]:
@@ -65,7 +62,7 @@ def found(step: Step) -> dict[str, Any]:
     and without a function that is like theirs, by which an evaluation can be divided.
     """
     index = _index(step)
-    total = sweep.merge([account.facts for account in step.accounts()], index)
+    total = sweep.merge([dict(account.facts) for account in step.accounts()], index)
     sweep.write_splits(step.directory / SPLITS, total, index)
     return {'total': total, 'sweep': sweep.table(total, index), 'coverage': index.coverage()}
 
@@ -87,7 +84,7 @@ def _built(settings: Settings, common: frozenset[str]) -> Index:
 
 
 def _settings(step: Step) -> Settings:
-    fields = step.settings['decontaminate']
+    fields: dict[str, Any] = dict(step.settings['decontaminate'])
     return Settings(**{n: tuple(v) if isinstance(v, list) else v for n, v in fields.items()})
 
 

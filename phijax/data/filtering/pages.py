@@ -19,6 +19,7 @@ from phijax.report import web
 
 EXCERPT = 1200
 PAIRS = 25
+CURVE = ('threshold', 'documents', 'bytes', 'graded', 'mean_level', 'valuable', 'low', 'high')
 LIMITS = (
     'A grade of the heuristic grader sees form and no meaning; one of a language model is an '
     'opinion of that model. What a filter is worth shows in a model that is trained on what it '
@@ -150,8 +151,7 @@ def _selection(facts: Mapping[str, Any]) -> Iterable[str]:
         'high': [point['high'] for point in curve],
     }
     yield web.lines(kept, shown, 'share of documents kept')
-    names = ('threshold', 'documents', 'bytes', 'graded', 'mean_level', 'valuable', 'low', 'high')
-    yield web.folded('The curve as a table', web.table(_ordered(curve, names)))
+    yield web.folded('The curve as a table', web.table(_ordered(curve, CURVE)))
     yield web.paragraph('Rank correlation of the score with what a lazy filter would look at:')
     yield web.table(_flat(facts['leans_on']))
 
