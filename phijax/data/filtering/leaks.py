@@ -14,6 +14,7 @@ from phijax.data.document import Document
 from phijax.data.files import read_json, write_json
 from phijax.data.filtering import decontaminate, verdicts
 from phijax.data.filtering.decontaminate import Index, Item, Settings, sweep
+from phijax.data.settings import build
 from phijax.data.stage import Account, Step, Task
 
 COUNTS, SUFFIX = 'counts', '.json'
@@ -84,8 +85,8 @@ def _built(settings: Settings, common: frozenset[str]) -> Index:
 
 
 def _settings(step: Step) -> Settings:
-    fields: dict[str, Any] = dict(step.settings['decontaminate'])
-    return Settings(**{n: tuple(v) if isinstance(v, list) else v for n, v in fields.items()})
+    fields = step.settings['decontaminate'].items()
+    return build(Settings, {n: tuple(v) if isinstance(v, list) else v for n, v in fields})
 
 
 @functools.lru_cache(maxsize=1)
