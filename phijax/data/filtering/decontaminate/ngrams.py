@@ -43,14 +43,6 @@ class Quote(NamedTuple):
     items: tuple[str, ...]
 
 
-class _Grams(NamedTuple):
-    """Runs of `size` words: their hashes in order, and where in the items each begins."""
-
-    size: int
-    keys: Hashes
-    starts: Places
-
-
 class _Shared(NamedTuple):
     """Runs of words that documents and items share: where they begin there and here, and sizes."""
 
@@ -60,7 +52,51 @@ class _Shared(NamedTuple):
     keys: Hashes
 
     def at(self, order: NDArray[Any]) -> _Shared:
+        """The rows at places, or those where a mask says so."""
         return _Shared(*(column[order] for column in self))
+
+
+class _Grams(NamedTuple):
+    """Runs of words of items: where each begins, of how many words, and its hash."""
+
+    starts: Places
+    sizes: Places
+    keys: Hashes
+
+
+class _Table:
+    """Runs of words of items by the hash of their first `anchor` words."""
+
+    def __init__(self, words: Words, anchor: int, grams: Sequence[_Grams]) -> None:
+        starts, sizes, keys = map(np.concatenate, zip(*grams, strict=True))
+        anchors = hash_runs(words.hashes, anchor)[starts]
+        order = np.argsort(anchors, kind='stable')
+        self._words, self._anchor, self._anchors = words, anchor, anchors[order]
+        self._grams = _Grams(starts[order], sizes[order], keys[order])
+        bits = min(max(len(keys), 1).bit_length() + 4, 24)
+        self._shift = np.uint64(64 - bits)
+        self._sieve = np.zeros(1 << bits, bool)
+        self._sieve[anchors >> self._shift] = True
+
+    def meet(self, words: Words) -> _Shared:
+        """The runs that stand in documents."""
+        hashes = hash_runs(words.hashes, self._anchor)
+        there = np.flatnonzero(self._sieve[hashes >> self._shift])
+        first = np.searchsorted(self._anchors, hashes[there], 'left')
+        repeats = np.searchsorted(self._anchors, hashes[there], 'right') - first
+        within = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+        row = np.repeat(first, repeats) + within
+        shared = _Shared(np.repeat(there, repeats), *(column[row] for column in self._grams))
+        end = words.bounds[_documents(words, shared.there) + 1]
+        return self._equal(words, shared.at(shared.there + shared.sizes <= end))
+
+    def _equal(self, words: Words, shared: _Shared) -> _Shared:
+        """Those of the same words: equal hashes are not yet equal words."""
+        same = np.ones(len(shared.there), bool)
+        for offset in range(max(shared.sizes, default=0)):
+            step = np.minimum(offset, shared.sizes - 1)
+            same &= words.hashes[shared.there + step] == self._words.hashes[shared.here + step]
+        return shared.at(same)
 
 
 class Passages:
@@ -83,13 +119,13 @@ class Passages:
         self._passages = np.repeat(np.arange(len(sizes)), sizes)
         self.frames: dict[str, int] = {}
         dropped = np.array([int(key, 16) for key in common], np.uint64)
-        counts = range(settings.shortest, settings.ngram + 1)
-        self._grams = [self._index(count, self._starts(count), dropped) for count in counts]
-        keys = np.concatenate([grams.keys for grams in self._grams])
-        self._shift = np.uint64(64 - min(max(len(keys), 1).bit_length() + 4, 24))
-        self._sieve = np.zeros(1 << (64 - int(self._shift)), bool)
-        self._sieve[keys >> self._shift] = True
-        left = np.concatenate([self._passages[grams.starts] for grams in self._grams]) // 2
+        whole = range(settings.shortest, settings.ngram)
+        questions = [self._grams(size, self._whole(size), dropped) for size in whole]
+        parts = self._grams(settings.ngram, self._parts(), dropped)
+        self._tables = [_Table(self._words, settings.ngram, [parts])]
+        if questions:
+            self._tables.append(_Table(self._words, settings.shortest, questions))
+        left = self._passages[np.concatenate([g.starts for g in (parts, *questions)])] // 2
         found = np.zeros(len(items), bool)
         found[left] = True
         self.unprotected = [self._items[number] for number in np.flatnonzero(~found)]
@@ -119,56 +155,43 @@ class Passages:
             total.update(f'{key:016x}' for key in keys.tolist())
         return dict(total)
 
-    def _starts(self, count: int) -> Places:
-        """Where the runs of `count` words begin that are looked for, frames among them."""
+    def _whole(self, size: int) -> Places:
+        """Where the questions of so many words begin."""
         bounds = self._words.bounds
-        if count < self._settings.ngram:
-            starts = bounds[:-1:2][np.diff(bounds)[::2] == count]
-        else:
-            starts = np.arange(len(self._passages))
-            starts = starts[starts + count <= bounds[self._passages + 1]]
-        letters = np.concatenate([np.zeros(1, np.int64), np.cumsum(self._words.has_letters())])
-        return starts[2 * (letters[starts + count] - letters[starts]) >= count]
+        return bounds[:-1:2][np.diff(bounds)[::2] == size]
 
-    def _index(self, count: int, starts: Places, dropped: Hashes) -> _Grams:
-        keys = hash_runs(self._words.hashes, count)[starts]
+    def _parts(self) -> Places:
+        """Where the n-grams of questions and answers begin."""
+        starts = np.arange(len(self._passages))
+        return starts[starts + self._settings.ngram <= self._words.bounds[self._passages + 1]]
+
+    def _grams(self, size: int, starts: Places, dropped: Hashes) -> _Grams:
+        """What is looked for of the runs of `size` words at these places."""
+        letters = np.concatenate([np.zeros(1, np.int64), np.cumsum(self._words.has_letters())])
+        starts = starts[2 * (letters[starts + size] - letters[starts]) >= size]
+        keys = hash_runs(self._words.hashes, size)[starts]
         order = np.argsort(keys, kind='stable')
         keys, starts = keys[order], starts[order]
+        spread = self._spread(keys, starts)
+        frame = spread > self._settings.max_items
+        for place in np.flatnonzero(_changes(keys) & frame):
+            text = self._words.text(starts[place], starts[place] + size)
+            self.frames[text] = int(spread[place])
+        keep = ~frame & ~np.isin(keys, dropped)
+        return _Grams(starts[keep], np.full(int(keep.sum()), size), keys[keep])
+
+    def _spread(self, keys: Hashes, starts: Places) -> Places:
+        """How many items have each of the runs, which are in the order of their keys."""
         first = _changes(keys)
         group = np.cumsum(first) - 1
         # The places of a key are in the order of the items.
-        own = first | _changes(self._passages[starts] // 2)
-        spread = np.bincount(group, own)[group].astype(np.int64) if len(keys) else group
-        frame = spread > self._settings.max_items
-        for place in np.flatnonzero(first & frame):
-            text = self._words.text(starts[place], starts[place] + count)
-            self.frames[text] = int(spread[place])
-        keep = ~frame & ~np.isin(keys, dropped)
-        return _Grams(count, keys[keep], starts[keep])
+        new = first | _changes(self._passages[starts] // 2)
+        return np.bincount(group[new])[group] if len(keys) else group
 
     def _shared(self, words: Words) -> _Shared:
-        """The n-grams that documents share with the items."""
-        pieces = [self._meet(words, grams) for grams in self._grams if len(grams.keys)]
-        none = np.zeros(0, np.int64)
-        pieces.append(_Shared(none, none, none, none.astype(np.uint64)))
-        shared = _Shared(*map(np.concatenate, zip(*pieces, strict=True)))
-        document = _documents(words, shared.there)
-        return shared.at(shared.there + shared.sizes <= words.bounds[document + 1])
-
-    def _meet(self, words: Words, grams: _Grams) -> _Shared:
-        hashes = hash_runs(words.hashes, grams.size)
-        there = np.flatnonzero(self._sieve[hashes >> self._shift])
-        first = np.searchsorted(grams.keys, hashes[there], 'left')
-        repeats = np.searchsorted(grams.keys, hashes[there], 'right') - first
-        within = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-        here = grams.starts[np.repeat(first, repeats) + within]
-        there = np.repeat(there, repeats)
-        sizes = np.full(len(there), grams.size)
-        # Equal hashes are not yet equal words.
-        same = np.ones(len(here), bool)
-        for offset in range(grams.size):
-            same &= words.hashes[there + offset] == self._words.hashes[here + offset]
-        return _Shared(there, here, sizes, hashes[there]).at(same)
+        """The runs of words that documents share with the items."""
+        pieces = [table.meet(words) for table in self._tables]
+        return _Shared(*map(np.concatenate, zip(*pieces, strict=True)))
 
     def _quote(self, words: Words, runs: _Shared, quotes: list[Quote | None]) -> None:
         """Enters the longest run of each document."""
