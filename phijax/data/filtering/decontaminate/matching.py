@@ -17,6 +17,8 @@ from phijax.data.filtering.decontaminate.syntax import Function, parse
 
 # Solutions of about one length are compared together, with functions that can be near them.
 _TOGETHER = 32
+# rapidfuzz rounds its cutoff so that of some match rates those that are equal to it are lost.
+_LESS = 1e-6
 
 
 class Likeness(NamedTuple):
@@ -103,7 +105,8 @@ def _match_rates(solutions: Sequence[str], functions: Sequence[str], cutoff: flo
         solutions,
         functions,
         scorer=Levenshtein.normalized_similarity,
-        score_cutoff=cutoff,
+        score_cutoff=cutoff - _LESS,
         dtype=np.float64,
     )
+    rates[rates < cutoff] = 0
     return rates

@@ -198,11 +198,12 @@ class Passages:
         document = _documents(words, runs.there)
         item = self._passages[runs.here] // 2
         order = np.lexsort((runs.there, item, -runs.sizes, document))
-        pairs = np.unique(np.stack([document, item]), axis=1)
+        every, item_of = np.divmod(np.unique(document * len(self._items) + item), len(self._items))
         for number in order[_changes(document[order])]:
             there, here, size = (int(column[number]) for column in runs[:3])
             low, high = self._widen(words, int(document[number]), there, here, size)
-            items = tuple(self._items[i] for i in pairs[1, pairs[0] == document[number]])
+            first, last = np.searchsorted(every, document[number] + np.arange(2))
+            items = tuple(self._items[i] for i in item_of[first:last])
             key = self._items[item[number]]
             quotes[document[number]] = Quote(key, high - low, words.text(low, high), items)
 
