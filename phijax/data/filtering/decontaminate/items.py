@@ -126,11 +126,8 @@ def _hellaswag() -> Iterator[Item]:
     rows = read_arrow(assets.fetch('hellaswag') / 'data-00000-of-00001.arrow')
     for place, row in enumerate(rows):
         # Marks such as `[title]` that the data set has put into WikiHow's texts.
-        beginning, end = (
-            re.sub(r'\[.*?\]', ' ', text)
-            for text in (row['ctx'], row['endings'][int(row['label'])])
-        )
-        yield Item('hellaswag', str(place), beginning.strip(), end.strip())
+        texts = (row['ctx'], row['endings'][int(row['label'])])
+        yield Item('hellaswag', str(place), *(re.sub(r'\[.*?\]', ' ', t).strip() for t in texts))
 
 
 def _piqa() -> Iterator[Item]:

@@ -1,4 +1,4 @@
-"""Leaks that are planted: problems of HumanEval and GSM8K, changed as people and models change them."""
+"""Leaks that are planted: problems, changed as people and models change them."""
 
 import ast
 import builtins
@@ -26,11 +26,6 @@ class Rename(ast.NodeTransformer):
 
     def visit_arg(self, node: ast.arg) -> ast.AST:
         return ast.arg(self.new(node.arg))
-
-    def visit_Import(self, node: ast.Import | ast.ImportFrom) -> ast.AST:
-        return node
-
-    visit_ImportFrom = visit_Import
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.name, node.returns = self.new(node.name), None
@@ -107,7 +102,7 @@ TEXT: dict[str, Callable[[Item], str]] = {
     'question alone': lambda item: item.question,
     'answer alone': lambda item: item.answer,
     'other layout, case and marks': lambda item: (
-        re.sub(r"[.,;:!?'’$]", ' ', item.question).upper().replace(' ', ' \n ')
+        re.sub(r"[.,;:!?'\u2019$]", ' ', item.question).upper().replace(' ', ' \n ')
     ),
     'reordered sentences': lambda item: reordered(item.question),
     'other numbers': lambda item: re.sub(r'\d+', '77', item.question),

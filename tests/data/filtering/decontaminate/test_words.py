@@ -38,11 +38,11 @@ def test_no_text_is_too_strange(texts: list[str]) -> None:
     ('first', 'second'),
     [
         ('He said: "Stop!"', 'he  said\nstop'),
-        ("Janet's eggs", 'janet’s EGGS'),
+        ("Janet's eggs", 'janet\u2019s EGGS'),
         ('has_close_elements', 'has close **elements**'),
-        ('ﬁnd Ａ', 'find a'),
+        ('\ufb01nd \uff21', 'find a'),
         ('naïve Émile', 'NAÏVE émile'),
-        ('a\u00a0b—c…', 'a b c'),
+        ('a\u00a0b\u2014c\u2026', 'a b c'),
     ],
 )
 def test_what_does_not_count(first: str, second: str) -> None:
