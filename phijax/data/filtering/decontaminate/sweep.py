@@ -5,6 +5,7 @@ A tally is a plain value, ready for JSON. Those of shards are merged in any orde
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -168,7 +169,7 @@ def _highest(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
 def _plain(found: Tally, examples: int) -> Tally:
     """A tally without what a shard's order decides, and with no more to read than is asked for."""
     for name in (*_COUNTS, 'best'):
-        found[name] = dict(sorted(found[name].items()))
+        found[name] = {key: value for key, value in sorted(found[name].items()) if value}
     for name, value in _RANKED.items():
         found[name] = _first(found[name], value, examples)
     return found
@@ -177,7 +178,7 @@ def _plain(found: Tally, examples: int) -> Tally:
 def _first(rows: Sequence[dict[str, Any]], value: str, count: int) -> list[dict[str, Any]]:
     """The rows with the highest values, each text once; of equal values a fair sample."""
     ranked: dict[tuple[float, str], dict[str, Any]] = {}
-    for row in sorted(rows, key=lambda row: (row['path'], row.get('line', 0))):
+    for row in sorted(rows, key=lambda row: json.dumps(row, sort_keys=True)):
         text = row['source'] if 'source' in row else row['text']
         ranked.setdefault((-row[value], identify(f'{row["item"]}\n{text}')), row)
     return [row for _, row in sorted(ranked.items(), key=lambda pair: pair[0])[:count]]

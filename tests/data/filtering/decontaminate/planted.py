@@ -12,6 +12,10 @@ from phijax.data.filtering.decontaminate import Item
 KEPT = frozenset(dir(builtins))
 
 
+def is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
 class Rename(ast.NodeTransformer):
     """Gives every name that a program chose another one, and takes comments and docstrings out."""
 
@@ -29,8 +33,8 @@ class Rename(ast.NodeTransformer):
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.name, node.returns = self.new(node.name), None
-        if ast.get_docstring(node) is not None:
-            del node.body[0]
+        remarks = [n for n in node.body if isinstance(n, ast.Expr) and is_text(n.value)]
+        node.body = [child for child in node.body if child not in remarks]
         return self.generic_visit(node)
 
 
