@@ -49,7 +49,7 @@ def test_all_pairs_are_those_of_a_slow_comparison(
 
 
 def named(signature: str) -> Function:
-    return Function('f', signature, '', 1, 2)
+    return Function('f', signature, (), 1, 2)
 
 
 @pytest.mark.parametrize('tau', [0.95, 0.9, 0.85, 0.8])
@@ -57,7 +57,7 @@ def named(signature: str) -> Function:
 def test_a_rate_of_exactly_tau_counts(tau: float, length: int) -> None:
     settings = Settings(min_nodes=1, tau=tau, sweep=(tau,))
     solutions = Solutions([], settings)
-    solutions._signatures = [('a' * length, 'b/0')]
+    solutions._signatures, solutions.compared = ['a' * length], ['b/0']
     edits = round((1 - tau) * length)
     almost, beyond = ('b' * n + 'a' * (length - n) for n in (edits, edits + 1))
     [pair] = solutions.compare([named(almost), named(beyond)])
