@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,13 @@ from phijax.data import attributes
 from phijax.data.document import Document
 from phijax.data.files import read_json, write_json
 from phijax.data.filtering import decontaminate, verdicts
-from phijax.data.filtering.decontaminate import Index, Item, Settings, sweep
+from phijax.data.filtering.decontaminate import Index, Item, Settings, distances, sweep
 from phijax.data.settings import build
 from phijax.data.stage import Account, Step, Task
 
 COUNTS, SUFFIX = 'counts', '.json'
 SPLITS = 'leaked_items.json'
+QUARTERS = (0.25, 0.5, 0.75, 1.0)
 
 
 def identity(settings: Settings) -> str:
@@ -56,16 +57,33 @@ def work(task: Task) -> Account:
     return verdicts.sum_of([account], sweep.tally(findings, [i.path for i in items], index))
 
 
-def found(step: Step) -> dict[str, Any]:
+def found(step: Step, embed: distances.Embed) -> dict[str, Any]:
     """What the step found in all shards, as plain values, after the split of items is written.
 
     The split, `leaked_items.json` in the step's directory, has for each match rate the items with
     and without a function that is like theirs, by which an evaluation can be divided.
+
+    Args:
+        embed: from texts to rows of numbers, for the distances of the pairs that are told.
     """
     index = _index(step)
     total = sweep.merge([dict(account.facts) for account in step.accounts()], index)
     sweep.write_splits(step.directory / SPLITS, total, index)
-    return {'total': total, 'sweep': sweep.table(total, index), 'coverage': index.coverage()}
+    return {
+        'total': total,
+        'sweep': sweep.table(total, index),
+        'coverage': index.coverage(),
+        'distances': _apart([*total['above'], *total['below']], index.settings.sweep, embed),
+    }
+
+
+def _apart(
+    pairs: Sequence[Mapping[str, Any]], rates: Sequence[float], embed: distances.Embed
+) -> list[dict[str, float]]:
+    """How many of the pairs are alike by syntax and by embedding, at the quarters of distance."""
+    apart = distances.distances(pairs, embed)
+    limits = np.unique(np.quantile(apart, QUARTERS)).tolist() if len(apart) else []
+    return distances.survivors(pairs, apart, rates, limits)
 
 
 def _index(step: Step) -> Index:
