@@ -71,10 +71,8 @@ class Sampler:
         check(bool(self.levels), 'factors', dict(self.levels), 'one or more')
         for name, levels in self.levels.items():
             check(bool(levels), f'factors.{name}', levels, 'one level or more')
-            twice = (
-                [level for level in levels if levels.count(level) > 1] if len(levels) < 999 else ()
-            )
-            check(not twice, f'factors.{name}', twice and twice[0], 'there once')
+            [(most, times)] = collections.Counter(levels).most_common(1)
+            check(times == 1, f'factors.{name}', most, 'there once')
         for one, other in itertools.combinations(list(self.levels)[1:], 2):
             self._check_coprime(one, other)
 
