@@ -143,7 +143,9 @@ def _sample(task: Task, settings: Mapping[str, Any]) -> list[Sampled]:
     for shard in range(ingest.num_shards):
         facts = attributes.read(ingest.part('facts', shard), 'id', 'stratum')
         for row in np.flatnonzero(verdicts.alive(task.step.inputs, shard)):
-            place = xxhash.xxh3_64_intdigest(facts['id'][row].encode(), seed=settings['seed'])
+            # Not the bare id: the forest's split hashes that, and must not see a part of its range.
+            drawn = f'sample\0{facts["id"][row]}'.encode()
+            place = xxhash.xxh3_64_intdigest(drawn, seed=settings['seed'])
             by_stratum.setdefault(facts['stratum'][row], []).append((place, shard, int(row)))
     sizes = {name: len(rows) for name, rows in by_stratum.items()}
     wanted = set()
@@ -162,7 +164,7 @@ def _read(task: Task, wanted: set[tuple[int, int]], max_characters: int) -> Iter
 def _asked(sample: list[Sampled], settings: Mapping[str, Any]) -> Iterator[tuple[Sampled, int]]:
     """The documents with the number of the time they are asked about: some come twice."""
     twice = round(settings['double_fraction'] * len(sample))
-    again = set(sorted(each.id for each in sample)[:twice])
+    again = set(sorted(each.id for each in sample)[:twice])  # ids are hashes: any part is fair
     for each in sample:
         yield each, 0
         if each.id in again:

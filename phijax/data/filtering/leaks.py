@@ -1,1 +1,100 @@
-"""Leaks as stages: what is common speech in the documents, then what of a benchmark is in them."""
+"""Leaks as stages: what is common speech in the documents, then what they have of benchmarks."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from phijax.data import attributes
+from phijax.data.document import Document
+from phijax.data.files import read_json, write_json
+from phijax.data.filtering import decontaminate, verdicts
+from phijax.data.filtering.decontaminate import Index, Item, Settings, sweep
+from phijax.data.stage import Account, Step, Task
+
+COUNTS, SUFFIX = 'counts', '.json'
+SPLITS = 'leaked_items.json'
+
+
+def identity(settings: Settings) -> str:
+    """The digest of the items that are protected: others are another step.
+
+    Raises:
+        AssetError: if a package of items cannot be had.
+    """
+    return decontaminate.digest(_items(settings))
+
+
+def count(task: Task) -> Account:
+    """Writes of how many documents of the shard each n-gram of an item is."""
+    items = [item for _, item in verdicts.documents(task, task.index)]
+    index = _built(_settings(task.step), frozenset())
+    counts = index.count([item.text for item in items])
+    write_json(task.output(COUNTS, suffix=SUFFIX), counts)
+    return Account(len(items), len(items), num_bytes=_num_bytes(items))
+
+
+def work(task: Task) -> Account:
+    """Writes the verdicts, and beside every document that is alive what it has of the items."""
+    found = list(verdicts.documents(task, task.index))
+    items = [item for _, item in found]
+    index = _index(task.step)
+    findings = index.inspect([item.text for item in items])
+    was_alive = verdicts.alive(task.step.inputs, task.index)
+    reasons = np.full(len(was_alive), '', object)
+    for (row, _), finding in zip(found, findings, strict=True):
+        reasons[row] = f'leak_{finding.reason}' if finding.reason else ''
+    verdicts.write(task.output(verdicts.KIND), reasons)
+    rows = [{'id': item.id, **f.as_row()} for item, f in zip(items, findings, strict=True)]
+    names = rows[0] if rows else {'id': ''}
+    attributes.write(task.output('leaks'), {name: [row[name] for row in rows] for name in names})
+    num_bytes = attributes.read(task.input('ingest').part('facts', task.index), 'num_bytes')
+    account = verdicts.account(reasons, was_alive, num_bytes['num_bytes'])
+    tally = sweep.tally(findings, [item.path for item in items], index)
+    return verdicts.sum_of([account], tally)
+
+
+def found(step: Step) -> dict[str, Any]:
+    """What the step found in all shards, as plain values, after the split of items is written.
+
+    The split, `leaked_items.json` in the step's directory, has for each match rate the items with
+    and without a function that is like theirs, by which an evaluation can be divided.
+    """
+    index = _index(step)
+    total = sweep.merge([account.facts for account in step.accounts()], index)
+    sweep.write_splits(step.directory / SPLITS, total, index)
+    return {'total': total, 'sweep': sweep.table(total, index), 'coverage': index.coverage()}
+
+
+def _index(step: Step) -> Index:
+    """The index without what many documents say anyway."""
+    phrases = step.inputs['phrases']
+    counts: Counter[str] = Counter()
+    for shard in range(phrases.num_shards):
+        counts.update(read_json(phrases.part(COUNTS, shard, SUFFIX)))
+    common = frozenset(decontaminate.common_grams(counts, _settings(step)))
+    return _built(_settings(step), common)
+
+
+@functools.lru_cache(maxsize=1)
+def _built(settings: Settings, common: frozenset[str]) -> Index:
+    """The index, kept for the next shard of this process."""
+    return Index.build(_items(settings), settings, common)
+
+
+def _settings(step: Step) -> Settings:
+    fields = step.settings['decontaminate']
+    return Settings(**{n: tuple(v) if isinstance(v, list) else v for n, v in fields.items()})
+
+
+@functools.lru_cache(maxsize=1)
+def _items(settings: Settings) -> tuple[Item, ...]:
+    return tuple(decontaminate.load(settings.benchmarks, settings.own_items))
+
+
+def _num_bytes(items: Iterable[Document]) -> int:
+    return sum(len(item.text.encode()) for item in items)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from phijax.data.stage import Step
 from phijax.report import web
 
 EXCERPT = 1200
+PAIRS = 25
 LIMITS = (
     'A grade of the heuristic grader sees form and no meaning; one of a language model is an '
     'opinion of that model. What a filter is worth shows in a model that is trained on what it '
@@ -118,16 +120,25 @@ def _grades(facts: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _forest(facts: Mapping[str, Any]) -> Iterable[str]:
-    plain = {name: value for name, value in facts.items() if not isinstance(value, list)}
-    yield web.table(_flat(plain))
-    for name, rows in facts.items():
-        if isinstance(rows, list) and rows and isinstance(rows[0], Mapping):
-            yield web.paragraph(name.replace('_', ' '))
-            yield web.table(rows)
+    measured = {'trees that did not see it': facts['out_of_bag'], 'held out': facts['held_out']}
+    sides = {name: side for name, side in measured.items() if side}
+    names = ('samples', 'valuable', 'auc', 'average_precision', 'brier', 'calibration_error')
+    yield web.table([{'': name, **{n: side[n] for n in names}} for name, side in sides.items()])
+    for name, side in sides.items():
+        rows = _ordered(side['calibration'], ('from', 'samples', 'predicted', 'observed'))
+        yield web.folded(f'Said and seen, {name}', web.table(rows))
+    first = _ordered(facts['importances']['first'], ('feature', 'share'))
+    yield web.folded('The features that decide most', web.table(first))
+
+
+def _ordered(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows with these columns, in this order."""
+    return [{name: row[name] for name in names} for row in rows]
 
 
 def _selection(facts: Mapping[str, Any]) -> Iterable[str]:
-    yield web.table(facts['phases'])
+    names = ('phase', 'documents', 'bytes', 'lowest_score', 'bits_to_remember')
+    yield web.table(_ordered(facts['phases'], names))
     histogram = facts['histogram']
     edges = histogram['edges']
     yield web.columns(histogram['counts'], edges[0], edges[-1], 'score, documents in each column')
@@ -139,14 +150,17 @@ def _selection(facts: Mapping[str, Any]) -> Iterable[str]:
         'high': [point['high'] for point in curve],
     }
     yield web.lines(kept, shown, 'share of documents kept')
-    yield web.folded('The curve as a table', web.table(curve))
+    names = ('threshold', 'documents', 'bytes', 'graded', 'mean_level', 'valuable', 'low', 'high')
+    yield web.folded('The curve as a table', web.table(_ordered(curve, names)))
     yield web.paragraph('Rank correlation of the score with what a lazy filter would look at:')
     yield web.table(_flat(facts['leans_on']))
 
 
 def _examples(found: Mapping[str, Any], done: Mapping[str, Step]) -> Iterable[str]:
     rows = found['selection']['deciles']
-    yield web.table([{k: _said(v) for k, v in row.items() if k != 'places'} for row in rows])
+    names = ('decile', 'scores', 'kept', 'graded', 'mean_level', 'median_bytes', 'comments')
+    shown = [{**row, 'scores': _said(row['scores'])} for row in rows]
+    yield web.table(_ordered(shown, names))
     wanted = [tuple(place) for row in rows for place in row['places']]
     texts = _texts(done['ingest'], wanted)
     for row in rows:
@@ -156,18 +170,49 @@ def _examples(found: Mapping[str, Any], done: Mapping[str, Step]) -> Iterable[st
 
 
 def _duplicates(facts: Mapping[str, Any]) -> Iterable[str]:
-    yield web.table(_flat({k: v for k, v in facts.items() if not isinstance(v, list)}))
-    for name, rows in facts.items():
-        if isinstance(rows, list) and rows and isinstance(rows[0], Mapping):
-            yield web.folded(name.replace('_', ' '), web.table(rows))
+    names = ('documents', 'clusters', 'dropped', 'pairs', 'recall')
+    yield web.table(_flat({name: facts[name] for name in names}))
+    pairs = facts['similarity']['pairs']
+    yield web.columns(pairs, 0, 1, 'similarity (Jaccard) of the pairs that were compared')
+    yield web.table([{'cluster of': size, 'how many': n} for size, n in facts['sizes'].items()])
+    yield web.folded('The largest clusters', web.code(json.dumps(facts['largest'], indent=1)))
 
 
 def _leaks(facts: Mapping[str, Any]) -> Iterable[str]:
-    yield web.table(_flat({k: v for k, v in facts.items() if not isinstance(v, list)}))
-    yield web.table(facts.get('sweep', []))
-    for pair in facts.get('pairs', []):
-        title = f'{pair["similarity"]:.3f} {pair["kind"]}: {pair["path"]} and {pair["item"]}'
-        yield web.folded(title, web.beside(web.code(pair['text']), web.code(pair['item_text'])))
+    total, coverage = facts['total'], facts['coverage']
+    names = ('documents', 'quoting', 'functions', 'small', 'dropped', 'unparsed')
+    yield web.table(_flat({name: total[name] for name in names}))
+    yield web.paragraph(
+        'By match rate: what is dropped for it, and how many problems have a function like theirs.'
+    )
+    yield web.table([{**row, 'problems': _problems(row['problems'])} for row in facts['sweep']])
+    yield web.folded('What is protected', web.table(_named(coverage['benchmarks'])))
+    for name, title in _SHOWN.items():
+        shown = ''.join(_pair(row) for row in total[name][:PAIRS])
+        yield web.folded(f'{title}: {len(total[name])}', shown)
+
+
+_SHOWN = {
+    'above': 'Functions that are like solutions',
+    'below': 'Just below the match rate: they stay',
+    'quotes': 'Words of questions and answers',
+}
+
+
+def _pair(row: Mapping[str, Any]) -> str:
+    if 'words' in row:
+        title = f'{row["words"]} words: {row["path"]} and {row["item"]}'
+        return web.folded(title, web.beside(web.code(row['text']), web.code(row['question'])))
+    title = f'{row["similarity"]:.3f} ({row["kind"]}): {row["path"]}:{row["line"]}, {row["item"]}'
+    return web.folded(title, web.beside(web.code(row['source']), web.code(row['solution'])))
+
+
+def _problems(counts: Mapping[str, Mapping[str, int]]) -> str:
+    return ', '.join(f'{name} {n["similar"]} of {sum(n.values())}' for name, n in counts.items())
+
+
+def _named(rows: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{'': name, **row} for name, row in rows.items()]
 
 
 def _times(found: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from phijax.data import attributes, document, engines, filtering, stage
-from phijax.data.filtering import chain
+from phijax.data.filtering import chain, forest
 from phijax.errors import InputError
 from tests.data.filtering import piles
 
@@ -127,6 +127,22 @@ def test_a_phase_lies_within_the_one_before(pile, tmp_path):
         parts = [steps['documents'].part(f'phase-{number}', i) for i in range(3)]
         counts.append({i for part in parts for i in attributes.read(part, 'id')['id']})
     assert counts[1] < counts[0]
+
+
+def test_the_sample_and_the_split_are_drawn_apart(tmp_path):
+    root = tmp_path / 'pile'
+    root.mkdir()
+    for number in range(600):
+        (root / f'm{number}.py').write_text(f'def f{number}(a):\n    return a + {number}\n' * 3)
+    config = filtering.from_dict(
+        piles.config(root, ingest={'shards': 1, 'min_characters': 1}, annotate={'sample': 200})
+    )
+    for name in ('ingest', 'exact', 'annotate'):
+        steps = chain.run(config, tmp_path, engines.make('local', 1), name)
+    ids = attributes.read(steps['annotate'].part('annotations', 0), 'id')['id']
+    held_out = forest.split(ids, forest.Settings(held_out=0.5))
+    assert len(ids) == 200
+    assert 75 <= held_out.sum() <= 125
 
 
 def digests(steps):

@@ -22,7 +22,7 @@ _VERSION = 1
 # Positions that a device works on at once.
 _AT_ONCE = {'cpu': 1024, 'gpu': 16_384}
 # With fewer batches than about this, texts of one batch have too unlike lengths.
-_LEAST_BATCHES = 64
+_LEAST_BATCHES = 128
 # Widths of batches: so many for each doubling, and multiples of so many.
 _WIDTHS, _MULTIPLE = 8, 8
 # Batches that wait on the devices, and texts that are tokenised together.

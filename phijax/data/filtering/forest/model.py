@@ -60,6 +60,18 @@ class Forest:
     def _walker(self) -> Walker:
         return Walker(self.trees)
 
+    def check_embedder(self, digest: str) -> None:
+        """Returns when features of the embedder with this digest are what the forest learnt on.
+
+        Raises:
+            InputError: it learnt on those of another, which may have as many numbers.
+        """
+        if self.embedder and digest != self.embedder:
+            raise InputError(
+                f'the forest was fitted on features of the embedder {self.embedder}, these are of '
+                f'{digest}; embed with the same settings and model'
+            )
+
     def leaves(self, features: Float[np.ndarray, 'n w']) -> Int[np.ndarray, 'n tree']:
         """The leaf of each tree that a row ends in, counted from the tree's root.
 
@@ -153,7 +165,7 @@ class Forest:
 def _tensors(path: Path) -> dict[str, np.ndarray]:
     try:
         loaded: dict[str, np.ndarray] = safetensors.numpy.load_file(path)
-    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+    except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
         raise InputError(f'{ARRAYS} is damaged: {error}') from error
     return loaded
 
@@ -164,8 +176,10 @@ def _read(card: Any, tensors: dict[str, np.ndarray]) -> Forest:
         raise InputError(f'{CARD} is not a card of format {_FORMAT} ({", ".join(sorted(_KEYS))})')
     classes, width, positive = card['classes'], card['width'], card['positive']
     numbers = [*classes, width, positive] if isinstance(classes, list) else [None]
-    if not all(type(number) is int for number in numbers) or not isinstance(card['embedder'], str):
+    if not all(type(number) is int for number in numbers):
         raise InputError(f'{CARD}: classes, positive and width must be whole numbers')
+    if not isinstance(card['embedder'], str) or not isinstance(card['report'], dict):
+        raise InputError(f'{CARD}: embedder must be a text, and report an object')
     if tensors.keys() != set(Trees._fields):
         raise InputError(f'{ARRAYS} has {sorted(tensors)}, not {sorted(Trees._fields)}')
     forest = Forest(
