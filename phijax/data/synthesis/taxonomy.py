@@ -98,7 +98,8 @@ def load(taxonomy: str) -> list[Path_]:
 
 
 def _check_unlike(entries: Iterable[outline.Entry], file: str) -> None:
-    known, lines = Known(), {}
+    known = Known()
+    lines: dict[str, int] = {}
     for path, line in entries:
         name = path[-1]
         reason, other = known.find(name)

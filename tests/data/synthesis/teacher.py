@@ -55,8 +55,10 @@ def conversation(prompt: str, chance: random.Random) -> str:
 
 def prose(prompt: str, chance: random.Random, count: int) -> str:
     """Sentences of the prompt's words and others, in no order of the prompt's."""
-    own = re.findall(r'[a-z]{3,}', prompt.lower())
-    words = [chance.choice(own) if chance.random() < 0.5 else word(chance) for _ in range(count)]
+    own = re.findall(r'[a-z]{3,}', prompt.lower()) or [word(chance)]
+    words = [
+        chance.choice(own) if own and chance.random() < 0.5 else word(chance) for _ in range(count)
+    ]
     lines = [words[start : start + 11] for start in range(0, count, 11)]
     return ' '.join(f'{" ".join(line).capitalize()}.' for line in lines)
 
