@@ -26,6 +26,7 @@ REQUIREMENTS = [
     'orbax-checkpoint>=0.11.33',
     'pyarrow>=18.0',
     'rapidfuzz>=3.9',
+    'rich>=13.0',
     'safetensors>=0.5',
     'scikit-learn>=1.6',
     'sentencepiece>=0.2',

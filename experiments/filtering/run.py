@@ -37,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--texts', type=pathlib.Path, required=True)
     parser.add_argument('--workdir', type=pathlib.Path, default=pathlib.Path('runs/filtering'))
-    parser.add_argument('--steps', type=int, default=600)
+    parser.add_argument('--steps', type=int, default=300)
     parser.add_argument('--smoke', action='store_true')
     flags = parser.parse_args()
     start.keep_memory()

@@ -193,8 +193,8 @@ def _ray(workers: int) -> Any:
         raise InputError("The engine ray needs its package: pip install 'phijax[ray]'.") from error
     if not ray.is_initialized():
         # A cluster that runs already has its own cores.
-        own = {} if os.environ.get('RAY_ADDRESS') else {'num_cpus': workers or os.cpu_count()}
-        ray.init(include_dashboard=False, log_to_driver=False, **own)
+        own = None if os.environ.get('RAY_ADDRESS') else workers or os.cpu_count()
+        ray.init(include_dashboard=False, log_to_driver=False, num_cpus=own)
     return ray
 
 

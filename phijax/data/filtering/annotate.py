@@ -239,11 +239,12 @@ def _count(found: Sequence[Annotation], level: int) -> int:
 def _columns(found: Sequence[Annotation]) -> dict[str, Any]:
     ungraded = Grade(-1, False, False, False, '', '')
     grades = [dataclasses.asdict(each.grade or ungraded) for each in found]
+    sampled = [each.sampled for each in found]
     return {
-        'id': [each.sampled.id for each in found],
-        'path': [each.sampled.path for each in found],
-        'shard': np.array([each.sampled.shard for each in found], np.int32),
-        'row': np.array([each.sampled.row for each in found], np.int64),
+        'id': [each.id for each in sampled],
+        'path': [each.path for each in sampled],
+        'shard': np.array([each.shard for each in sampled], np.int32),
+        'row': np.array([each.row for each in sampled], np.int64),
         'turn': np.array([each.turn for each in found], np.int32),
         'status': [each.status for each in found],
         'annotator': [each.annotator for each in found],

@@ -1,8 +1,8 @@
 """The chain: which stage reads which, and running them one after the other.
 
 ingest -> exact -> annotate ─┐
-             └──> embed ─────┴> forest -> score -> select -> sketch -> near -> phrases
-                                                                                   └> decontaminate -> documents
+             └──> embed ─────┴> forest -> score -> select -> sketch -> near
+                                documents <- decontaminate <- phrases <─┘
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def run(config: Config, workdir: Path, engine: Engine, only: str = '') -> dict[s
 
 def make_step(each: Stage, config: Config, workdir: Path, done: Mapping[str, Step]) -> Step:
     """The step of a stage under a config, whose inputs are done."""
-    settings = {name: config.group(name) for name in each.groups}
+    settings: dict[str, Any] = {name: config.group(name) for name in each.groups}
     if each.name == 'embed':
         settings['embedder'] = embed.identity(config.embed)
     if 'decontaminate' in each.groups:

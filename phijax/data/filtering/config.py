@@ -59,7 +59,7 @@ class Annotate:
         double_fraction: of the sample, graded twice.
         max_characters: of a document that a grader sees.
         max_bad_fraction: of grades that may fail before the run stops.
-        cut: the level from which a document is valuable. Our choice; as in arXiv:2406.17557, sec. 4.
+        cut: the level from which a document is valuable. Source: arXiv:2406.17557, sec. 4.
         model: that the endpoint is asked for.
     """
 

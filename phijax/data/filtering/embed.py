@@ -8,7 +8,7 @@ import numpy as np
 
 from phijax.data import attributes
 from phijax.data.filtering import features, verdicts
-from phijax.data.stage import Account, Task
+from phijax.data.stage import Account, Step, Task
 
 
 def identity(settings: features.Settings) -> str:
@@ -16,13 +16,18 @@ def identity(settings: features.Settings) -> str:
     return features.make(settings).digest
 
 
+def embedder(step: Step) -> features.Embedder:
+    """What makes the vectors of a step."""
+    return features.make(features.Settings(**step.settings['embed']))
+
+
 def work(task: Task) -> Account:
     """Writes the vectors of the shard, a row for each document that is alive."""
-    embedder = features.make(features.Settings(**task.settings['embed']))
+    made_by = embedder(task.step)
     items = [item for _, item in verdicts.documents(task, task.index)]
-    vectors = embedder.embed([item.text for item in items])
+    vectors = made_by.embed([item.text for item in items])
     attributes.write(task.output('vectors'), {'vector': vectors.astype(np.float16)})
     num_bytes = sum(len(item.text.encode()) for item in items)
     return Account(
-        len(items), len(items), num_bytes=num_bytes, facts=dataclasses.asdict(embedder.counts)
+        len(items), len(items), num_bytes=num_bytes, facts=dataclasses.asdict(made_by.counts)
     )

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import ast
 import re
-import statistics
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 LEVELS = (0, 1, 2, 3, 4, 5)
 TOPICS = (
@@ -59,6 +59,8 @@ class Grade:
 
 
 _ALGORITHMIC = (ast.For, ast.While, ast.If, ast.BinOp, ast.AugAssign, ast.Compare, ast.Subscript)
+_LISTED = re.compile(r'\s*(?:[-*+#|>]|\d+[.)]|https?:)')
+_TEST_PATH = re.compile(r'(?:^|/|_)(?:tests?|conftest)(?:/|_|\.|$)')
 _LIBRARY = sys.stdlib_module_names
 _GUI = frozenset({'tkinter', 'PyQt5', 'PySide6', 'wx', 'gi', 'ctypes', 'distutils', 'setuptools'})
 _TOPIC_WORDS = {
@@ -135,8 +137,8 @@ def grade_prose(text: str, _: str = '') -> Grade:
         return Grade(0, False, False, False, 'other', 'no words')
     length = len(words) / max(len(sentences), 1)
     connected = len(_CONNECTED.findall(text)) / max(len(sentences), 1)
-    long_lines = _mean(len(line) >= 60 for line in lines)
-    listed = _mean(bool(re.match(r'\s*(?:[-*+#|>]|\d+[.)]|https?:)', line)) for line in lines)
+    long_lines = _share(lambda line: len(line) >= 60, lines)
+    listed = _share(lambda line: bool(_LISTED.match(line)), lines)
     numbers = len(re.findall(r'\d', text)) / len(text)
     points = {
         'sentences': len(sentences) >= 5,
@@ -179,23 +181,22 @@ def _judge(seen: _Sight, topic: str) -> Grade:
 def _look(tree: ast.Module, text: str, path: str) -> _Sight:
     nodes = list(ast.walk(tree))
     functions = [n for n in nodes if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
-    lines = [(n.end_lineno or n.lineno) - n.lineno + 1 for n in functions]
     modules = list(_imported(nodes))
-    commented = sum(len(line) for line in re.findall(r'(?m)^\s*#.*$', text))
-    docstrings = sum(len(ast.get_docstring(n) or '') for n in [tree, *functions])
+    docstrings = [ast.get_docstring(node) or '' for node in functions]
+    comments = sum(map(len, re.findall(r'(?m)^\s*#.*$', text)))
+    said = comments + sum(map(len, [ast.get_docstring(tree) or '', *docstrings]))
     return _Sight(
         functions=len(functions),
-        documented=_mean(bool(ast.get_docstring(n)) for n in functions),
-        short=_mean(each <= 40 for each in lines),
-        algorithmic=_mean(isinstance(n, _ALGORITHMIC) for n in nodes),
-        literal=_mean(isinstance(n, ast.Constant) for n in nodes),
-        foreign=_mean(_is_foreign(name) for name in modules),
-        commented=(commented + docstrings) / max(len(text), 1),
-        nested=_mean(_depth(n) > 4 for n in functions),
-        examples='>>>' in text or "__name__ == '__main__'" in text.replace('"', "'"),
-        is_test=bool(re.search(r'(?:^|/|_)(?:tests?|conftest)(?:/|_|\.|$)', path))
-        or text.count('assert') > 2 * max(len(functions), 4),
-        is_gui=any(name.split('.')[0] in _GUI for name in modules),
+        documented=_share(bool, docstrings),
+        short=_share(_is_short, functions),
+        algorithmic=_share(lambda node: isinstance(node, _ALGORITHMIC), nodes),
+        literal=_share(lambda node: isinstance(node, ast.Constant), nodes),
+        foreign=_share(_is_foreign, modules),
+        commented=said / max(len(text), 1),
+        nested=_share(lambda node: _depth(node) > 4, functions),
+        examples=bool(re.search(r'>>>|__name__ == [\'"]__main__', text)),
+        is_test=bool(_TEST_PATH.search(path)) or text.count('assert') > 2 * max(len(functions), 4),
+        is_gui=not _GUI.isdisjoint(name.split('.')[0] for name in modules),
     )
 
 
@@ -224,6 +225,10 @@ def _depth(node: ast.AST) -> int:
     return 1 + max(inner, default=0)
 
 
-def _mean(values: Iterator[bool]) -> float:
-    held = [float(value) for value in values]
-    return statistics.fmean(held) if held else 0.0
+def _is_short(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    return (node.end_lineno or node.lineno) - node.lineno < 40
+
+
+def _share(holds: Callable[[Any], bool], values: Sequence[Any]) -> float:
+    """Of how many of the values it holds, from 0 to 1."""
+    return sum(map(holds, values)) / max(len(values), 1)

@@ -11,7 +11,7 @@ import math
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -41,18 +41,23 @@ NAME_BITS = 12.0
 
 def work(task: Task) -> Account:
     """Writes the documents of the shard, `facts` of each, and the list of what was dropped."""
-    found = list(_bounded(task, _found(task)))
-    reasons = [_why_dropped(item, task.settings['ingest']) for item in found]
-    kept = [item for item, reason in zip(found, reasons, strict=True) if not reason]
+    kept: list[Document] = []
+    lost: list[Dropped] = []
+    for item in _bounded(task, _found(task)):
+        reason = _why_dropped(item, task.settings['ingest'])
+        if isinstance(item, Document) and not reason:
+            kept.append(item)
+        else:
+            lost.append(Dropped(reason, item.path))
     document.write_part(kept, task.output('documents'))
     attributes.write(task.output('facts'), facts(kept))
-    lost = [(item, reason) for item, reason in zip(found, reasons, strict=True) if reason]
+    reasons = [item.reason for item in lost]
     attributes.write(
-        task.output('dropped'),
-        {'path': [item.path for item, _ in lost], 'reason': [reason for _, reason in lost]},
+        task.output('dropped'), {'path': [item.path for item in lost], 'reason': reasons}
     )
-    dropped = Counter(reason for _, reason in lost)
-    return Account(len(found), len(kept), dict(sorted(dropped.items())), _num_bytes(kept))
+    dropped = dict(sorted(Counter(reasons).items()))
+    num_bytes = sum(len(item.text.encode()) for item in kept)
+    return Account(len(kept) + len(lost), len(kept), dropped, num_bytes)
 
 
 def facts(documents: list[Document]) -> dict[str, Any]:
@@ -62,21 +67,26 @@ def facts(documents: list[Document]) -> dict[str, Any]:
     the place it came from, so that a choice among equals depends on no shard.
     """
     texts = [item.text for item in documents]
-    hashes = [xxhash.xxh3_128_intdigest(' '.join(text.split()).encode()) for text in texts]
-    places = [
-        xxhash.xxh3_64_intdigest(f'{item.source}\0{item.path}'.encode()) for item in documents
-    ]
+    normal = [xxhash.xxh3_128_intdigest(' '.join(text.split()).encode()) for text in texts]
     return {
         'id': [item.id for item in documents],
-        'normal_high': np.array([each >> 64 for each in hashes], np.uint64),
-        'normal_low': np.array([each & (1 << 64) - 1 for each in hashes], np.uint64),
-        'order': np.array(places, np.uint64),
-        'num_bytes': np.array([len(text.encode()) for text in texts], np.int64),
-        'num_lines': np.array([text.count('\n') + 1 for text in texts], np.int64),
-        'comments': np.array([comment_ratio(text) for text in texts], np.float32),
-        'memorise': np.array([memorise_bits(text) for text in texts], np.float32),
+        'normal_high': _column(lambda each: each >> 64, normal, np.uint64),
+        'normal_low': _column(lambda each: each & (1 << 64) - 1, normal, np.uint64),
+        'order': _column(_place, documents, np.uint64),
+        'num_bytes': _column(lambda text: len(text.encode()), texts, np.int64),
+        'num_lines': _column(lambda text: text.count('\n') + 1, texts, np.int64),
+        'comments': _column(comment_ratio, texts, np.float32),
+        'memorise': _column(memorise_bits, texts, np.float32),
         'stratum': [stratum(item) for item in documents],
     }
+
+
+def _column(function: Callable[[Any], Any], rows: list[Any], dtype: Any) -> np.ndarray:
+    return np.array(list(map(function, rows)), dtype)
+
+
+def _place(item: Document) -> int:
+    return xxhash.xxh3_64_intdigest(f'{item.source}\0{item.path}'.encode())
 
 
 def comment_ratio(text: str) -> float:
@@ -111,7 +121,8 @@ def stratum(item: Document) -> str:
 
 def _found(task: Task) -> Iterator[Document | Dropped]:
     for name, values in sorted(task.settings['sources'].items()):
-        yield from source(name, values).read(name, task.index, task.step.num_shards)
+        texts: Any = source(name, values)  # one that is read in shares: the config has no other
+        yield from texts.read(name, task.index, task.step.num_shards)
 
 
 def _bounded(task: Task, found: Iterator[Document | Dropped]) -> Iterator[Document | Dropped]:
@@ -150,7 +161,3 @@ def _why_not_code(text: str) -> str:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return 'python_2' if PYTHON_2.search(text) else 'not_python'
     return ''
-
-
-def _num_bytes(documents: list[Document]) -> int:
-    return sum(len(item.text.encode()) for item in documents)

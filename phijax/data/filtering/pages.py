@@ -12,13 +12,14 @@ from typing import Any
 from phijax import report
 from phijax.data import document, stage
 from phijax.data.files import write_json
-from phijax.data.filtering import chain, leaks
+from phijax.data.filtering import chain, embed, leaks
 from phijax.data.filtering.config import Config
 from phijax.data.stage import Step
 from phijax.report import web
 
 EXCERPT = 1200
 PAIRS = 25
+CURVE = ('threshold', 'documents', 'bytes', 'graded', 'mean_level', 'valuable', 'low', 'high')
 LIMITS = (
     'A grade of the heuristic grader sees form and no meaning; one of a language model is an '
     'opinion of that model. What a filter is worth shows in a model that is trained on what it '
@@ -65,7 +66,7 @@ def gather(done: Mapping[str, Step]) -> dict[str, Any]:
         'forest': facts['forest'],
         'selection': facts['select'],
         'duplicates': facts['near'],
-        'leaks': leaks.found(done['decontaminate']),
+        'leaks': leaks.found(done['decontaminate'], embed.embedder(done['embed']).embed),
         'seconds': {name: round(step.seconds(), 1) for name, step in done.items()},
         'digests': {name: stage.manifest(step)['digest'] for name, step in done.items()},
     }
@@ -150,8 +151,7 @@ def _selection(facts: Mapping[str, Any]) -> Iterable[str]:
         'high': [point['high'] for point in curve],
     }
     yield web.lines(kept, shown, 'share of documents kept')
-    names = ('threshold', 'documents', 'bytes', 'graded', 'mean_level', 'valuable', 'low', 'high')
-    yield web.folded('The curve as a table', web.table(_ordered(curve, names)))
+    yield web.folded('The curve as a table', web.table(_ordered(curve, CURVE)))
     yield web.paragraph('Rank correlation of the score with what a lazy filter would look at:')
     yield web.table(_flat(facts['leans_on']))
 
@@ -186,6 +186,10 @@ def _leaks(facts: Mapping[str, Any]) -> Iterable[str]:
         'By match rate: what is dropped for it, and how many problems have a function like theirs.'
     )
     yield web.table([{**row, 'problems': _problems(row['problems'])} for row in facts['sweep']])
+    yield web.folded(
+        'The pairs below once more: alike by syntax, and near by embedding too',
+        web.table(_ordered(facts['distances'], ('tau', 'distance', 'pairs', 'both'))),
+    )
     yield web.folded('What is protected', web.table(_named(coverage['benchmarks'])))
     for name, title in _SHOWN.items():
         shown = ''.join(_pair(row) for row in total[name][:PAIRS])

@@ -107,7 +107,7 @@ def spearman(a: np.ndarray, b: np.ndarray) -> float:
     ranks = [_ranks(np.asarray(x, np.float64)) for x in (a, b)]
     if any(each.std() == 0 for each in ranks) or len(a) < 2:
         return 0.0
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
 
 def wilson(successes: int, trials: int) -> tuple[float, float]:

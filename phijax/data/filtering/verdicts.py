@@ -47,12 +47,13 @@ def documents(task: Task, index: int) -> Iterator[tuple[int, Document]]:
             row += 1
 
 
-def account(reasons: Sequence[str], was_alive: np.ndarray, num_bytes: np.ndarray) -> Account:
+def account(reasons: np.ndarray, was_alive: np.ndarray, num_bytes: np.ndarray) -> Account:
     """The account of a shard: only what was alive before is given."""
-    given = np.flatnonzero(was_alive)
-    dropped = Counter(reasons[row] for row in given if reasons[row])
-    kept = [row for row in given if not reasons[row]]
-    return Account(len(given), len(kept), dict(sorted(dropped.items())), int(num_bytes[kept].sum()))
+    given = reasons[was_alive].astype(str)
+    kept = given == ''
+    dropped = Counter(given[~kept].tolist())
+    size = int(num_bytes[was_alive][kept].sum())
+    return Account(len(given), int(kept.sum()), dict(sorted(dropped.items())), size)
 
 
 def sum_of(accounts: Sequence[Account], facts: Mapping[str, Any]) -> Account:

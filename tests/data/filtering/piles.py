@@ -60,7 +60,7 @@ def leaks() -> list[str]:
 def problems() -> list[dict[str, Any]]:
     """The problems of HumanEval with the longest solutions, whose shape is their own."""
     with assets.open_member('humaneval', 'HumanEval.jsonl.gz') as packed:
-        rows = [json.loads(line) for line in gzip.open(packed)]
+        rows = [json.loads(line) for line in gzip.decompress(packed.read()).splitlines()]
     return sorted(rows, key=lambda row: -len(row['canonical_solution']))
 
 

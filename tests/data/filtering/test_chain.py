@@ -51,7 +51,7 @@ def reasons(steps):
 
 
 def test_every_document_is_accounted_for(done):
-    workdir, steps = done
+    _, steps = done
     accounts = dict(chain.ledger(steps))
     found = reasons(steps)
     assert accounts['ingest'].kept == len(found)
@@ -104,7 +104,7 @@ def test_the_tokens_are_of_what_was_kept(done):
 
 
 def test_the_report_tells_it(done):
-    workdir, steps = done
+    workdir, _ = done
     facts = json.loads((workdir / 'report.json').read_text())
     assert [row['stage'] for row in facts['funnel']] == [
         'ingest',

@@ -24,18 +24,22 @@ def distances(pairs: Sequence[Mapping[str, Any]], embed: Embed) -> NDArray[np.fl
     Raises:
         InputError: if the embeddings are not one row for each text, or not finite.
     """
+    if not pairs:
+        return np.zeros(0)
     texts = [pair[name] for name in ('source', 'solution') for pair in pairs]
     unique = sorted(set(texts))
-    if not unique:
-        return np.zeros(0)
     rows = np.asarray(embed(unique), np.float64)
-    if rows.ndim != 2 or len(rows) != len(unique):
-        raise InputError(f'Embeddings are of shape {rows.shape}; {len(unique)} rows are needed.')
+    _check(rows, len(unique))
+    place = dict(zip(unique, rows, strict=True))
+    embedded = np.array([place[text] for text in texts]).reshape(2, len(pairs), -1)
+    return np.linalg.norm(embedded[0] - embedded[1], axis=1)
+
+
+def _check(rows: NDArray[np.float64], count: int) -> None:
+    if rows.ndim != 2 or len(rows) != count:
+        raise InputError(f'Embeddings are of shape {rows.shape}; {count} rows are needed.')
     if not np.isfinite(rows).all():
         raise InputError('Embeddings have numbers that are not finite.')
-    place = {text: number for number, text in enumerate(unique)}
-    sources, solutions = np.array([place[text] for text in texts]).reshape(2, -1)
-    return np.linalg.norm(rows[sources] - rows[solutions], axis=1)
 
 
 def survivors(

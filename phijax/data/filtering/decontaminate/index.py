@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -15,8 +16,6 @@ from phijax.data.filtering.decontaminate.rules import Settings
 from phijax.data.filtering.decontaminate.syntax import Function, parse, without_collection
 
 NGRAM, SYNTAX = 'ngram', 'ast'
-# The lines that Python's parser counts; str.splitlines has more.
-_LINE_END = re.compile('\r\n|\r|\n')
 
 
 class Pair(NamedTuple):
@@ -69,16 +68,17 @@ class Finding:
 
     def as_row(self) -> dict[str, str | int | float]:
         """What is kept of it beside a document: plain values, the same columns for all."""
-        pair, quote = self.best, self.quote
+        pair = self.best or Pair('', '', 0, 0.0, '')
+        quote = self.quote or Quote('', 0, '', ())
         return {
             'reason': self.reason,
-            'quoted_item': quote.item if quote else '',
-            'quoted_words': quote.words if quote else 0,
-            'quoted_text': quote.text if quote else '',
-            'similar_item': pair.item if pair else '',
-            'similarity': pair.similarity if pair else 0.0,
-            'function': pair.function if pair else '',
-            'line': pair.line if pair else 0,
+            'quoted_item': quote.item,
+            'quoted_words': quote.words,
+            'quoted_text': quote.text,
+            'similar_item': pair.item,
+            'similarity': pair.similarity,
+            'function': pair.function,
+            'line': pair.line,
         }
 
 
@@ -144,12 +144,10 @@ class Index:
         """The pairs of each document."""
         places = [(text, f) for text, functions in enumerate(parsed) for f in functions]
         pairs: list[list[Pair]] = [[] for _ in texts]
-        lines: dict[int, list[str]] = {}
+        # Those of one text come in a row.
         for number, item, similarity in self.solutions.compare([f for _, f in places]):
             text, function = places[number]
-            if text not in lines:
-                lines[text] = _LINE_END.split(texts[text])
-            source = '\n'.join(lines[text][function.first - 1 : function.last])
+            source = '\n'.join(_lines(texts[text])[function.first - 1 : function.last])
             pairs[text].append(Pair(item, function.name, function.first, similarity, source))
         return pairs
 
@@ -176,3 +174,9 @@ class Index:
             'no_words': self.passages.unprotected,
             'frames': self.passages.frames,
         }
+
+
+@functools.lru_cache(maxsize=1)
+def _lines(text: str) -> list[str]:
+    """The lines that Python's parser counts; str.splitlines has more."""
+    return re.split('\r\n|\r|\n', text)

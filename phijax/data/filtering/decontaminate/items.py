@@ -12,8 +12,10 @@ from __future__ import annotations
 import ast
 import gzip
 import hashlib
+import inspect
 import json
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -91,8 +93,8 @@ def _humaneval() -> Iterator[Item]:
     ):
         for row in map(json.loads, lines):
             code, name = row['prompt'] + row['canonical_solution'], row['entry_point']
-            docstring = ast.get_docstring(_defined(code)[name]) or ''
-            yield Item('humaneval', row['task_id'], docstring, code=code, entry_point=name)
+            question = _first_text(_defined(code)[name])
+            yield Item('humaneval', row['task_id'], question, code=code, entry_point=name)
 
 
 def _mbpp() -> Iterator[Item]:
@@ -123,7 +125,9 @@ def _mmlu() -> Iterator[Item]:
 def _hellaswag() -> Iterator[Item]:
     rows = read_arrow(assets.fetch('hellaswag') / 'data-00000-of-00001.arrow')
     for place, row in enumerate(rows):
-        yield Item('hellaswag', str(place), row['ctx'], row['endings'][int(row['label'])])
+        # Marks such as `[title]` that the data set has put into WikiHow's texts.
+        texts = (row['ctx'], row['endings'][int(row['label'])])
+        yield Item('hellaswag', str(place), *(re.sub(r'\[.*?\]', ' ', t).strip() for t in texts))
 
 
 def _piqa() -> Iterator[Item]:
@@ -180,10 +184,20 @@ def _rows(folder: str) -> Iterator[dict[str, Any]]:
                 yield request['doc']
 
 
-def _defined(code: str) -> dict[str, ast.FunctionDef | ast.AsyncFunctionDef]:
+def _defined(code: str) -> dict[str, ast.FunctionDef]:
     """The functions of a module, by name."""
-    nodes = ast.parse(code).body
-    return {n.name: n for n in nodes if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
+    with warnings.catch_warnings(action='ignore'):
+        nodes = ast.parse(code).body
+    return {node.name: node for node in nodes if isinstance(node, ast.FunctionDef)}
+
+
+def _first_text(function: ast.FunctionDef) -> str:
+    """The docstring of a function; one has an import before it, so that to Python it is none."""
+    for node in function.body:
+        match node:
+            case ast.Expr(ast.Constant(str(text))):
+                return inspect.cleandoc(text)
+    return ''
 
 
 def _read_own(path: Path) -> list[Item]:

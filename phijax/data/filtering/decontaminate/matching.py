@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
 from collections.abc import Iterator, Sequence
@@ -13,10 +14,12 @@ from rapidfuzz.distance import Levenshtein
 
 from phijax.data.filtering.decontaminate.items import Item
 from phijax.data.filtering.decontaminate.rules import Settings
-from phijax.data.filtering.decontaminate.syntax import Function, parse
+from phijax.data.filtering.decontaminate.syntax import Function, Spelling, parse
 
 # Solutions of about one length are compared together, with functions that can be near them.
 _TOGETHER = 32
+# rapidfuzz rounds its cutoff so that of some match rates those that are equal to it are lost.
+_LESS = 1e-6
 
 
 class Likeness(NamedTuple):
@@ -37,7 +40,7 @@ class Solutions:
     """The solutions of programming problems, to be compared with functions.
 
     Attributes:
-        compared: the keys of the items that are compared by signature.
+        compared: the keys of the items that are compared by signature, the shortest one first.
         small: those that are compared by spelling.
         unreadable: those whose code has no such function.
     """
@@ -45,56 +48,60 @@ class Solutions:
     def __init__(self, items: Sequence[Item], settings: Settings) -> None:
         """Parses the solutions."""
         self._cutoff = min(settings.sweep)
-        self.compared: list[str] = []
         self.small: list[str] = []
         self.unreadable: list[str] = []
         signatures: list[tuple[str, str]] = []
-        self._spelled: dict[str, list[str]] = {}
+        self._spelled: dict[Spelling, list[str]] = {}
         for item in items:
-            if not item.code:
-                continue
-            functions, _ = parse(item.code, settings)
-            found = [f for f in functions if item.entry_point in ('', f.name)]
-            if not found:
-                self.unreadable.append(item.key)
-            elif found[-1].spelling:
+            function = _solution(item, settings)
+            if function is None:
+                self.unreadable += [item.key] if item.code else []
+            elif function.spelling:
                 self.small.append(item.key)
-                self._spelled.setdefault(found[-1].spelling, []).append(item.key)
+                self._spelled.setdefault(function.spelling, []).append(item.key)
             else:
-                self.compared.append(item.key)
-                signatures.append((found[-1].signature, item.key))
-        self._signatures = sorted(signatures, key=lambda pair: (len(pair[0]), pair))
+                signatures.append((function.signature, item.key))
+        signatures.sort(key=lambda pair: len(pair[0]))
+        self._signatures = [signature for signature, _ in signatures]
+        self.compared = [key for _, key in signatures]
 
     def compare(self, functions: Sequence[Function]) -> list[Likeness]:
         """The pairs with the lowest match rate of the sweep or a higher one."""
-        found = [
-            Likeness(number, key, 1.0)
-            for number, function in enumerate(functions)
-            if function.spelling
-            for key in self._spelled.get(function.spelling, ())
-        ]
-        large = [number for number, function in enumerate(functions) if not function.spelling]
-        large.sort(key=lambda number: len(functions[number].signature))
-        signatures = [functions[number].signature for number in large]
-        lengths = np.array([len(signature) for signature in signatures])
-        for start, stop, low, high in self._blocks(lengths):
-            block = self._signatures[start:stop]
-            rates = _match_rates([s for s, _ in block], signatures[low:high], self._cutoff)
-            for row, column in np.argwhere(rates):
-                number, key = large[low + column], block[row][1]
-                found.append(Likeness(number, key, float(rates[row, column])))
-        return sorted(found)
+        numbered = list(enumerate(functions))
+        small = self._same([pair for pair in numbered if pair[1].spelling])
+        large = self._near([pair for pair in numbered if not pair[1].spelling])
+        return sorted([*small, *large])
 
-    def _blocks(self, lengths: np.ndarray) -> Iterator[tuple[int, int, int, int]]:
+    def _same(self, functions: Sequence[tuple[int, Function]]) -> Iterator[Likeness]:
+        for number, function in functions:
+            for key in self._spelled.get(function.spelling, ()):
+                yield Likeness(number, key, 1.0)
+
+    def _near(self, functions: Sequence[tuple[int, Function]]) -> Iterator[Likeness]:
+        functions = sorted(functions, key=lambda pair: len(pair[1].signature))
+        signatures = [function.signature for _, function in functions]
+        for start, stop, low, high in self._blocks(list(map(len, signatures))):
+            rates = _match_rates(self._signatures[start:stop], signatures[low:high], self._cutoff)
+            for row, column in np.argwhere(rates):
+                number, key = functions[low + column][0], self.compared[start + row]
+                yield Likeness(number, key, float(rates[row, column]))
+
+    def _blocks(self, lengths: Sequence[int]) -> Iterator[tuple[int, int, int, int]]:
         """Which solutions are compared with which functions, of the sorted lengths."""
         starts = range(0, len(self._signatures), _TOGETHER)
         for start, stop in itertools.pairwise([*starts, len(self._signatures)]):
-            shortest = len(self._signatures[start][0])
-            longest = len(self._signatures[stop - 1][0])
-            low = np.searchsorted(lengths, math.floor(shortest * self._cutoff))
-            high = np.searchsorted(lengths, math.ceil(longest / self._cutoff), 'right')
+            shortest = len(self._signatures[start])
+            longest = len(self._signatures[stop - 1])
+            low = bisect.bisect_left(lengths, math.floor(shortest * self._cutoff))
+            high = bisect.bisect_right(lengths, math.ceil(longest / self._cutoff))
             if low < high:
-                yield start, stop, int(low), int(high)
+                yield start, stop, low, high
+
+
+def _solution(item: Item, settings: Settings) -> Function | None:
+    """The function that is asked for; the last one where an item does not name it."""
+    functions, _ = parse(item.code, settings)
+    return next((f for f in functions[::-1] if item.entry_point in ('', f.name)), None)
 
 
 def _match_rates(solutions: Sequence[str], functions: Sequence[str], cutoff: float) -> np.ndarray:
@@ -103,7 +110,8 @@ def _match_rates(solutions: Sequence[str], functions: Sequence[str], cutoff: flo
         solutions,
         functions,
         scorer=Levenshtein.normalized_similarity,
-        score_cutoff=cutoff,
+        score_cutoff=cutoff - _LESS,
         dtype=np.float64,
     )
+    rates[rates < cutoff] = 0
     return rates

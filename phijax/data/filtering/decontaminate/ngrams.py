@@ -118,17 +118,11 @@ class Passages:
         sizes = np.diff(self._words.bounds)
         self._passages = np.repeat(np.arange(len(sizes)), sizes)
         self.frames: dict[str, int] = {}
-        dropped = np.array([int(key, 16) for key in common], np.uint64)
-        whole = range(settings.shortest, settings.ngram)
-        questions = [self._grams(size, self._whole(size), dropped) for size in whole]
-        parts = self._grams(settings.ngram, self._parts(), dropped)
-        self._tables = [_Table(self._words, settings.ngram, [parts])]
-        if questions:
-            self._tables.append(_Table(self._words, settings.shortest, questions))
-        left = self._passages[np.concatenate([g.starts for g in (parts, *questions)])] // 2
-        found = np.zeros(len(items), bool)
-        found[left] = True
-        self.unprotected = [self._items[number] for number in np.flatnonzero(~found)]
+        grams = self._look_for(np.array([int(key, 16) for key in common], np.uint64))
+        self._tables = [_Table(self._words, settings.ngram, grams[:1])]
+        if grams[1:]:
+            self._tables.append(_Table(self._words, settings.shortest, grams[1:]))
+        self.unprotected = self._without(grams)
 
     def find(self, texts: Sequence[str]) -> list[Quote | None]:
         """What each document has of the items."""
@@ -154,6 +148,21 @@ class Passages:
             keys = self._partial(_documents(words, shared.there), shared)
             total.update(f'{key:016x}' for key in keys.tolist())
         return dict(total)
+
+    def _look_for(self, dropped: Hashes) -> list[_Grams]:
+        """The n-grams, and then the questions that are shorter, by their number of words."""
+        settings = self._settings
+        shorter = range(settings.shortest, settings.ngram)
+        return [
+            self._grams(settings.ngram, self._parts(), dropped),
+            *(self._grams(size, self._whole(size), dropped) for size in shorter),
+        ]
+
+    def _without(self, grams: Sequence[_Grams]) -> list[str]:
+        """The items of which nothing is looked for."""
+        starts = np.concatenate([each.starts for each in grams])
+        left = np.setdiff1d(np.arange(len(self._items)), self._passages[starts] // 2)
+        return [self._items[number] for number in left]
 
     def _whole(self, size: int) -> Places:
         """Where the questions of so many words begin."""
@@ -198,11 +207,12 @@ class Passages:
         document = _documents(words, runs.there)
         item = self._passages[runs.here] // 2
         order = np.lexsort((runs.there, item, -runs.sizes, document))
-        pairs = np.unique(np.stack([document, item]), axis=1)
+        every, item_of = np.divmod(np.unique(document * len(self._items) + item), len(self._items))
         for number in order[_changes(document[order])]:
             there, here, size = (int(column[number]) for column in runs[:3])
             low, high = self._widen(words, int(document[number]), there, here, size)
-            items = tuple(self._items[i] for i in pairs[1, pairs[0] == document[number]])
+            first, last = np.searchsorted(every, document[number] + np.arange(2))
+            items = tuple(self._items[i] for i in item_of[first:last])
             key = self._items[item[number]]
             quotes[document[number]] = Quote(key, high - low, words.text(low, high), items)
 

@@ -5,17 +5,20 @@ A tally is a plain value, ready for JSON. Those of shards are merged in any orde
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from phijax.data.document import identify
 from phijax.data.files import write_json
 from phijax.data.filtering.decontaminate.index import Finding, Index, Pair
+from phijax.data.filtering.decontaminate.ngrams import Quote
 from phijax.errors import InputError
 
 Tally = dict[str, Any]
+Key = TypeVar('Key')
 
 _SUMS = ('documents', 'quoting', 'functions', 'small')
 _COUNTS = ('dropped', 'unparsed', 'quoted', 'documents_at', 'either_at', 'functions_at')
@@ -35,31 +38,32 @@ def tally(findings: Sequence[Finding], paths: Sequence[str], index: Index) -> Ta
         above, below: the pairs nearest to 1 from tau on, and the nearest below tau.
         quotes: the longest runs of words.
     """
-    quotes = [finding.quote for finding in findings if finding.quote]
-    found: Tally = {
-        'documents': len(findings),
-        'quoting': len(quotes),
-        'functions': sum(finding.functions for finding in findings),
-        'small': sum(finding.small for finding in findings),
-        'dropped': Counter(finding.reason for finding in findings if finding.reason),
-        'unparsed': Counter(finding.unparsed for finding in findings if finding.unparsed),
-        'quoted': Counter(key for quote in quotes for key in quote.items),
-        **_by_rate(findings, index.settings.sweep),
-        'best': _highest((pair.item, pair.similarity) for f in findings for pair in f.pairs),
-        **_to_read(findings, paths, index),
-    }
-    return _plain(found, index.settings.examples)
+    ones = [_count(*pair, index) for pair in zip(findings, paths, strict=True)]
+    return merge(ones, index)
 
 
 def merge(tallies: Iterable[Tally], index: Index) -> Tally:
     """The tally of all documents that were counted."""
-    tallies = [tally([], [], index), *tallies]
-    total: Tally = {name: sum(each[name] for each in tallies) for name in _SUMS}
+    total: Tally = dict.fromkeys(_SUMS, 0) | {name: Counter() for name in _COUNTS}
+    total |= {'best': {}} | {name: [] for name in _RANKED}
+    for each in tallies:
+        _add(total, each)
+    for name in (*_COUNTS, 'best'):
+        total[name] = dict(sorted(total[name].items()))
+    for name, value in _RANKED.items():
+        total[name] = _first(total[name], value, index.settings.examples)
+    return total
+
+
+def _add(total: Tally, each: Tally) -> None:
+    for name in _SUMS:
+        total[name] += each[name]
     for name in _COUNTS:
-        total[name] = sum((Counter(each[name]) for each in tallies), Counter())
-    total['best'] = _highest(pair for each in tallies for pair in each['best'].items())
-    total |= {name: [row for each in tallies for row in each[name]] for name in _RANKED}
-    return _plain(total, index.settings.examples)
+        total[name].update(each[name])
+    for name in _RANKED:
+        total[name] += each[name]
+    for key, rate in each['best'].items():
+        total['best'][key] = max(rate, total['best'].get(key, 0.0))
 
 
 def table(total: Tally, index: Index) -> list[dict[str, Any]]:
@@ -117,38 +121,64 @@ def write_splits(path: Path, total: Tally, index: Index) -> None:
     write_json(path, {f'{tau:g}': split(total, index, tau) for tau in taus})
 
 
-def _by_rate(findings: Sequence[Finding], sweep: Sequence[float]) -> dict[str, Counter[str]]:
-    names = ('documents_at', 'either_at', 'functions_at')
-    counts: dict[str, Counter[str]] = {name: Counter() for name in names}
-    for finding in findings:
-        rates: dict[tuple[str, int], float] = defaultdict(float)
-        for pair in finding.pairs:
-            place = (pair.function, pair.line)
-            rates[place] = max(rates[place], pair.similarity)
-        for tau in sweep:
-            functions = sum(rate >= tau for rate in rates.values())
-            counts['functions_at'][f'{tau:g}'] += functions
-            counts['documents_at'][f'{tau:g}'] += functions > 0
-            counts['either_at'][f'{tau:g}'] += functions > 0 or finding.quote is not None
-    return counts
+def _count(finding: Finding, path: str, index: Index) -> Tally:
+    """The tally of one document."""
+    return {
+        'documents': 1,
+        'quoting': int(finding.quote is not None),
+        'functions': finding.functions,
+        'small': finding.small,
+        'dropped': _named(finding.reason),
+        'unparsed': _named(finding.unparsed),
+        'quoted': dict.fromkeys(finding.quote.items if finding.quote else (), 1),
+        **_at_rates(finding, index.settings.sweep),
+        'best': _highest((pair.item, pair.similarity) for pair in finding.pairs),
+        **_to_read(finding, path, index),
+    }
 
 
-def _to_read(
-    findings: Sequence[Finding], paths: Sequence[str], index: Index
-) -> dict[str, list[dict[str, Any]]]:
-    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in _RANKED}
-    for path, finding in zip(paths, findings, strict=True):
-        for pair in finding.pairs:
-            name = 'above' if pair.similarity >= index.settings.tau else 'below'
-            rows[name].append(_beside(pair, path, index))
-        if finding.quote:
-            quote = finding.quote._asdict()
-            quote['items'] = list(quote['items'])
-            item = index.items[finding.quote.item]
-            rows['quotes'].append(
-                {'path': path, **quote, 'question': item.question, 'answer': item.answer}
-            )
-    return rows
+def _to_read(finding: Finding, path: str, index: Index) -> dict[str, list[dict[str, Any]]]:
+    pairs = [_beside(pair, path, index) for pair in finding.pairs]
+    tau = index.settings.tau
+    return {
+        'above': [pair for pair in pairs if pair['similarity'] >= tau],
+        'below': [pair for pair in pairs if pair['similarity'] < tau],
+        'quotes': [_read(finding.quote, path, index)] if finding.quote else [],
+    }
+
+
+def _at_rates(finding: Finding, sweep: Sequence[float]) -> dict[str, dict[str, int]]:
+    rates = _highest(((pair.function, pair.line), pair.similarity) for pair in finding.pairs)
+    at: dict[str, dict[str, int]] = {'functions_at': {}, 'documents_at': {}, 'either_at': {}}
+    for tau in sweep:
+        count = sum(rate >= tau for rate in rates.values())
+        found = (count, int(count > 0), int(count > 0 or finding.quote is not None))
+        for counts, value in zip(at.values(), found, strict=True):
+            counts[f'{tau:g}'] = value
+    return at
+
+
+def _highest(pairs: Iterable[tuple[Key, float]]) -> dict[Key, float]:
+    best: dict[Key, float] = {}
+    for key, value in pairs:
+        best[key] = max(value, best.get(key, 0.0))
+    return best
+
+
+def _named(reason: str) -> dict[str, int]:
+    return {reason: 1} if reason else {}
+
+
+def _read(quote: Quote, path: str, index: Index) -> dict[str, Any]:
+    """A run of words with what a person needs to judge it."""
+    item = index.items[quote.item]
+    return {
+        'path': path,
+        **quote._asdict(),
+        'items': list(quote.items),
+        'question': item.question,
+        'answer': item.answer,
+    }
 
 
 def _beside(pair: Pair, path: str, index: Index) -> dict[str, Any]:
@@ -158,26 +188,10 @@ def _beside(pair: Pair, path: str, index: Index) -> dict[str, Any]:
     return {'path': path, **pair._asdict(), 'kind': kind, 'solution': solution}
 
 
-def _highest(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
-    best: dict[str, float] = {}
-    for key, value in pairs:
-        best[key] = max(value, best.get(key, 0.0))
-    return best
-
-
-def _plain(found: Tally, examples: int) -> Tally:
-    """A tally without what a shard's order decides, and with no more to read than is asked for."""
-    for name in (*_COUNTS, 'best'):
-        found[name] = dict(sorted(found[name].items()))
-    for name, value in _RANKED.items():
-        found[name] = _first(found[name], value, examples)
-    return found
-
-
 def _first(rows: Sequence[dict[str, Any]], value: str, count: int) -> list[dict[str, Any]]:
     """The rows with the highest values, each text once; of equal values a fair sample."""
     ranked: dict[tuple[float, str], dict[str, Any]] = {}
-    for row in sorted(rows, key=lambda row: (row['path'], row.get('line', 0))):
+    for row in sorted(rows, key=lambda row: json.dumps(row, sort_keys=True)):
         text = row['source'] if 'source' in row else row['text']
         ranked.setdefault((-row[value], identify(f'{row["item"]}\n{text}')), row)
     return [row for _, row in sorted(ranked.items(), key=lambda pair: pair[0])[:count]]

@@ -23,12 +23,13 @@ import builtins
 import contextlib
 import gc
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from phijax.data.filtering.decontaminate.rules import Settings
 
 Node = Any
+Spelling = tuple[Hashable, ...]
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 # Fields that hold statements, or what holds them.
 _BLOCKS = ('body', 'handlers', 'cases', 'orelse', 'finalbody')
@@ -46,14 +47,14 @@ class Function(NamedTuple):
 
     Attributes:
         signature: a character for each node.
-        spelling: what of a small function does not change with its names; '' of a larger one.
+        spelling: what of a small function does not change with its names; empty of a larger one.
         first: its first line, from 1, decorators left out.
         last: its last line.
     """
 
     name: str
     signature: str
-    spelling: str
+    spelling: Spelling
     first: int
     last: int
 
@@ -112,7 +113,7 @@ def _sign(function: Node, min_nodes: int) -> Iterator[Function]:
     for start, end in spans:
         node = nodes[start]
         small = end - start < min_nodes
-        spelling = _spell(nodes[start:end]) if small else ''
+        spelling = _spell(nodes[start:end]) if small else ()
         yield Function(node.name, signature[start:end], spelling, node.lineno, node.end_lineno)
 
 
@@ -146,25 +147,26 @@ def _walk(function: Node) -> tuple[list[Node], list[list[int]]]:
     return nodes, spans
 
 
-def _spell(nodes: Sequence[Node]) -> str:
+def _spell(nodes: Sequence[Node]) -> Spelling:
     """The types of nodes with their values, and names: a number for those that are free to choose.
 
     The number says where a name was met first, so that renaming changes nothing.
     """
     numbers: dict[str, int] = {}
-    words = []
+    spelling: list[Hashable] = []
     for node in nodes:
         kind = node.__class__
-        value: object = ''
+        value: Hashable = None
         if kind is ast.Constant:
-            value = repr(node.value)
+            # To Python 1, 1.0 and True are equal.
+            value = (node.value.__class__, node.value)
         elif kind in _OWN_NAME:
             name = getattr(node, _OWN_NAME[kind])
             value = name if name in _BUILTINS else numbers.setdefault(name, len(numbers))
         elif kind is ast.Attribute:
             value = node.attr
-        words.append(f'{kind.__name__}:{value}')
-    return ' '.join(words)
+        spelling.append((kind, value))
+    return tuple(spelling)
 
 
 def _kinds() -> list[type[ast.AST]]:

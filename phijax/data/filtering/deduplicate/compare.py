@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phijax.data.filtering.deduplicate.clusters import Numbers
-from phijax.data.filtering.deduplicate.shingles import Hashes, bounds
+from phijax.data.filtering.deduplicate.shingles import Hashes, Places, bounds
 from phijax.data.filtering.deduplicate.sketches import Stored
 from phijax.errors import InputError
 
@@ -56,6 +56,7 @@ class Comparer:
     def compare(self, first: Numbers, second: Numbers) -> NDArray[np.float64]:
         """The similarity of each pair; pairs with the same first one follow each other."""
         places = np.stack([first, second])
+        self._announce(np.unique(places))
         sketches = np.searchsorted(self._ends, places, side='right') - 1
         columns = [sketches, self._starts[places], self.sizes[places].astype(np.int64)]
         rows = zip(*(column.tolist() for pair in columns for column in pair), strict=True)
@@ -68,6 +69,15 @@ class Comparer:
             same = left == right
             found[number] = 1.0 if same else jaccard(_hashes(left), _hashes(right))
         return found
+
+    def _announce(self, places: Places) -> None:
+        """Has the system read these documents ahead, many at once, where it can."""
+        if hasattr(os, 'posix_fadvise'):
+            sketches = np.searchsorted(self._ends, places, side='right') - 1
+            sizes = self.sizes[places].astype(np.int64) * _HASH_BYTES
+            columns = (each.tolist() for each in (sketches, self._starts[places], sizes))
+            for sketch, start, size in zip(*columns, strict=True):
+                os.posix_fadvise(self._file(sketch), start, size, os.POSIX_FADV_WILLNEED)
 
     def _read(self, sketch: int, start: int, size: int) -> bytes:
         """The shingles of a document as they are on the disk."""

@@ -22,7 +22,8 @@ class Tally:
 
     Attributes:
         united: pairs that were known to be of one cluster, so they were not compared.
-        sizes_differ: pairs whose sets differ so much in size that they cannot be near-duplicates.
+        rejected: pairs that were known to be too different: they were compared for an earlier band,
+            or one of their sets is too small.
         compared: pairs whose similarity was computed.
         confirmed: those of them that are near-duplicates.
     """
@@ -30,7 +31,7 @@ class Tally:
     def __init__(self, plan: Plan) -> None:
         """Nothing has been counted."""
         self.plan = plan
-        self.united = self.sizes_differ = self.compared = self.confirmed = 0
+        self.united = self.rejected = self.compared = self.confirmed = 0
         self._histogram = np.zeros(_INTERVALS, np.int64)
         self._expected = 0.0
 
@@ -49,12 +50,12 @@ class Tally:
         `recall.at_threshold` is of a pair that is just as similar as the threshold;
         `recall.of_pairs` of one that is as similar as those found.
         """
-        candidates = self.united + self.sizes_differ + self.compared
+        candidates = self.united + self.rejected + self.compared
         return {
             'pairs': {
                 'candidates': candidates,
                 'united': self.united,
-                'sizes_differ': self.sizes_differ,
+                'rejected': self.rejected,
                 'compared': self.compared,
                 'confirmed': self.confirmed,
             },

@@ -6,7 +6,6 @@ known by the document that is kept, and nothing depends on the order of the shar
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,17 +14,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from phijax.data.filtering.deduplicate import candidates, report
-from phijax.data.filtering.deduplicate.clusters import Clusters, Numbers
-from phijax.data.filtering.deduplicate.compare import Comparer
+from phijax.data.filtering.deduplicate import report
+from phijax.data.filtering.deduplicate.clusters import Numbers
 from phijax.data.filtering.deduplicate.plan import Plan
+from phijax.data.filtering.deduplicate.search import search
 from phijax.data.filtering.deduplicate.shingles import Places, bounds
 from phijax.data.filtering.deduplicate.sketches import Stored
 from phijax.errors import InputError
 
 # Hashes of a band that are sorted at once, in 0.5 GB and as much again.
 ROWS_AT_ONCE = 1 << 26
-_PAIRS_AT_ONCE = 1 << 16
 
 
 class Verdicts(NamedTuple):
@@ -82,7 +80,7 @@ def join(
     if count > (1 << 32) - 2:
         raise InputError(f'There are {count} documents; at most 2**32 - 2 can be compared.')
     by_id, order = _order(stored, _checked(priorities, count))
-    return _verdicts(stored, order, by_id, *_search(stored, order, plan, rows_at_once))
+    return _verdicts(stored, order, by_id, *search(stored, order, plan, rows_at_once))
 
 
 def _checked(priorities: NDArray[np.floating[Any]] | None, count: int) -> NDArray[np.floating[Any]]:
@@ -118,72 +116,6 @@ def _ids(stored: Sequence[Stored]) -> NDArray[np.bytes_]:
 def _ends(stored: Sequence[Stored]) -> Places:
     """Where the documents of each sketch begin among all, and where the last one ends."""
     return bounds(np.array([each.num_documents for each in stored], np.int64))
-
-
-def _search(
-    stored: Sequence[Stored], order: Numbers, plan: Plan, rows_at_once: int
-) -> tuple[Numbers, NDArray[np.float32], report.Tally]:
-    """The number of the document that is kept for each number, how similar they are, and counts."""
-    with contextlib.closing(Comparer(stored)) as comparer:
-        search = _Search(comparer, order, plan)
-        numbers = np.empty(len(order), np.uint32)
-        numbers[order] = np.arange(len(order), dtype=np.uint32)
-        numbers[comparer.sizes == 0] = len(order)
-        for band in range(plan.bands):
-            for pairs in candidates.pairs(stored, band, numbers, rows_at_once):
-                search.look(pairs)
-        return *search.finish(), search.tally
-
-
-class _Search:
-    """Compares candidates and unites those that are near-duplicates.
-
-    Attributes:
-        tally: what became of the candidates.
-    """
-
-    def __init__(self, comparer: Comparer, order: Numbers, plan: Plan) -> None:
-        self._comparer = comparer
-        self._order = order
-        self._plan = plan
-        self._clusters = Clusters(len(order))
-        # A better document that each is a near-duplicate of, and how similar it is to that.
-        self._better = np.arange(len(order), dtype=np.uint32)
-        self._jaccard = np.ones(len(order), np.float32)
-        self.tally = report.Tally(plan)
-
-    def look(self, pairs: candidates.Pairs) -> None:
-        """Compares pairs unless they are known to be of one cluster or too different in size."""
-        for start in range(0, len(pairs.first), _PAIRS_AT_ONCE):
-            part = slice(start, start + _PAIRS_AT_ONCE)
-            first, second = pairs.first[part], pairs.second[part]
-            apart = self._clusters.find(first) != self._clusters.find(second)
-            self.tally.united += int(np.count_nonzero(~apart))
-            sizes = self._comparer.sizes[self._order[np.stack([first, second])[:, apart]]]
-            close = sizes.min(axis=0) / sizes.max(axis=0) >= self._plan.threshold
-            self.tally.sizes_differ += int(np.count_nonzero(~close))
-            self._compare(first[apart][close], second[apart][close])
-
-    def _compare(self, first: Numbers, second: Numbers) -> None:
-        found = self._comparer.compare(self._order[first], self._order[second])
-        self.tally.add(found)
-        near = found >= self._plan.threshold
-        self._better[second[near]] = first[near]
-        self._jaccard[second[near]] = found[near]
-        self._clusters.unite(first[near], second[near])
-
-    def finish(self) -> tuple[Numbers, NDArray[np.float32]]:
-        """The number of the document that is kept for each one, and how similar they are."""
-        numbers = np.arange(len(self._order), dtype=np.uint32)
-        kept = self._clusters.find(numbers)
-        # Most were compared with the document that is kept.
-        rest = np.flatnonzero((kept != numbers) & (kept != self._better))
-        rest = rest[np.argsort(kept[rest], kind='stable')]
-        for start in range(0, len(rest), _PAIRS_AT_ONCE):
-            part = rest[start : start + _PAIRS_AT_ONCE]
-            places = self._order[kept[part]], self._order[part]
-            self._jaccard[part] = self._comparer.compare(*places)
-        return kept, self._jaccard
 
 
 def _verdicts(

@@ -30,8 +30,9 @@ def found(sketches: list[Stored], numbers: np.ndarray, rows: int) -> list[tuple[
 
 
 @hypothesis.given(
-    strategies.lists(strategies.integers(0, 5), min_size=1, max_size=9), strategies.integers(1, 12)
+    strategies.lists(strategies.integers(0, 5), min_size=1, max_size=10), strategies.integers(1, 12)
 )
+@hypothesis.example([3] * 10, 10)
 @hypothesis.settings(suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
 def test_all_pairs_of_small_buckets(tmp_path: pathlib.Path, keys: list[int], rows: int) -> None:
     """Once each, whatever the number of passes, and not with documents that have no shingles."""

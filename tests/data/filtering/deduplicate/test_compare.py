@@ -1,5 +1,6 @@
 """Similarity against Python's sets, from many files."""
 
+import os
 import pathlib
 
 import hypothesis
@@ -29,12 +30,15 @@ def test_documents_of_more_files_than_are_open(tmp_path: pathlib.Path) -> None:
     documents = [(str(number), text) for number, text in enumerate(texts)]
     paths = planted.write(tmp_path, documents, PLAN, shards=150)
     dealt = [texts[each] for number in range(150) for each in range(number, 300, 150)]
+    before = len(os.listdir('/dev/fd'))
     comparer = Comparer([Stored(path, PLAN) for path in paths])
     first, second = rng.integers(0, 300, (2, 500)).astype(np.uint32)
     found = comparer.compare(first, second)
     expected = [planted.jaccard(dealt[a], dealt[b], 2) for a, b in zip(first, second, strict=True)]
     assert found.tolist() == expected
+    assert len(os.listdir('/dev/fd')) <= before + 128
     comparer.close()
+    assert len(os.listdir('/dev/fd')) == before
 
 
 def test_a_file_that_is_cut_meanwhile(tmp_path: pathlib.Path) -> None:

@@ -44,12 +44,12 @@ def test_many_clusters_are_cut_to_the_largest() -> None:
 
 def test_pairs_are_counted() -> None:
     tally = report.Tally(PLAN)
-    tally.united, tally.sizes_differ = 5, 2
+    tally.united, tally.rejected = 5, 2
     tally.add(np.array([0.0, 0.31, 0.849, 0.85, 1.0]))
     tally.add(np.zeros(0))
     made = tally.describe()
     assert made['pairs'] == {
-        'candidates': 12, 'united': 5, 'sizes_differ': 2, 'compared': 5, 'confirmed': 2,
+        'candidates': 12, 'united': 5, 'rejected': 2, 'compared': 5, 'confirmed': 2,
     }  # fmt: skip
     assert sum(made['similarity']['pairs']) == 5
     assert made['similarity']['pairs'][0] == made['similarity']['pairs'][6] == 1
