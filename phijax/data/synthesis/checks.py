@@ -12,7 +12,7 @@ from phijax.data.synthesis.asking import COPIED, Problem, Prompt
 LEAST_LENGTH = 0.25
 # Of runs of eight words, in the prompt.
 MOST_ECHO = 0.2
-_STEM = 5
+_STEM = 4
 _REFUSAL = re.compile(
     r'(?i)\bas an ai\b|\bas a (?:large )?language model\b|'
     r"\bi(?:'m| am)? (?:cannot|can't|can not|won't|will not|unable to|not able to) "

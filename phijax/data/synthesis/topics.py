@@ -26,6 +26,8 @@ from phijax.data.synthesis.taxonomy import Path_
 
 # Questions that are asked together, with the same knowledge of what is there. Our choice.
 AT_ONCE = 256
+# Questions for each that would do if every answer were new. Our choice.
+_SPARE = 1.25
 MOST_WORDS = 9
 # Less certain than that is not asked about: it keeps the weights finite.
 _LEAST = 0.01
@@ -129,7 +131,8 @@ def _divide(tree: Tree, nodes: Sequence[Path_], settings: Settings, ask: Ask) ->
     sampler = Sampler({'node': list(by_name), 'facet': list(facets)}, settings.seed)
     samples = map(sampler, range(len(nodes) * settings.replies))
     while tree.num_leaves < settings.leaves:
-        chosen = list(itertools.islice(samples, AT_ONCE))
+        need = math.ceil(_SPARE * (settings.leaves - tree.num_leaves) / settings.keep)
+        chosen = list(itertools.islice(samples, min(need, AT_ONCE)))
         if not chosen:
             return
         parents = [by_name[sample['node']] for sample in chosen]

@@ -22,7 +22,8 @@ REFUSAL = "I'm sorry, but as an AI I cannot help with that request. Please ask s
 def write(body: Mapping[str, Any]) -> str:
     """The answer to a request."""
     prompt = body['messages'][-1]['content']
-    chance = random.Random(hashlib.sha256(json.dumps(body['messages']).encode()).digest())
+    asked = json.dumps([body['messages'], body.get('seed')])
+    chance = random.Random(hashlib.sha256(asked.encode()).digest())
     if 'response_format' in body:
         properties = body['response_format']['json_schema']['schema']['properties']
         return topics(chance) if 'topics' in properties else conversation(prompt, chance)

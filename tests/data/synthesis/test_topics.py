@@ -38,10 +38,10 @@ def test_a_tree_grows_to_what_was_asked_for(grow):
     assert len(leaves) == tree.num_leaves == 400
     names = [path[-1] for path in tree.paths]
     assert len({taxonomy.normal(name) for name in names}) == len(names)
-    assert asked <= 2 * 255
+    assert asked <= 150  # for 145 leaves more, of 3 drawn an answer
     assert all(path[:-1] in tree.paths or len(path) == 1 for path in tree.paths)
     # What the teacher repeats, what is no name, and what was not drawn are told.
-    assert set(tree.dropped) == {'not_drawn', 'duplicate', 'no_name', 'enough'}
+    assert set(tree.dropped) - {'enough'} == {'not_drawn', 'duplicate', 'no_name'}
     assert tree.paths[: len(taxonomy.load('code'))] == taxonomy.load('code')
 
 
