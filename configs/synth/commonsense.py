@@ -11,11 +11,14 @@ Source: arXiv:2309.05463, sec. 2.2 (20K topics, samples of web data in the promp
 tokens); the halves and all else are our choice.
 """
 
-import sysconfig
+import pathlib
+import runpy
 
 import ml_collections
 
-SUFFIXES = ('md', 'rst', 'txt')
+# By its path, so that it is found from every directory.
+_TEXTBOOKS = runpy.run_path(str(pathlib.Path(__file__).with_name('textbooks.py')))
+
 REFINED_WEB = {
     'kind': 'hub',
     'dataset': 'tiiuae/falcon-refinedweb',
@@ -25,21 +28,12 @@ REFINED_WEB = {
 
 
 def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
-    small, hub = {'full': (False, False), 'smoke': (True, False), 'hub': (False, True)}[variant]
-    root = sysconfig.get_paths()['purelib']
-    prose = {'kind': 'files', 'paths': tuple(f'{root}/**/*.{suffix}' for suffix in SUFFIXES)}
-    config = ml_collections.ConfigDict()
-    config.sources = {'web': REFINED_WEB if hub else prose}
+    base, hub = {'full': ('full', False), 'smoke': ('smoke', False), 'hub': ('full', True)}[variant]
+    config = _TEXTBOOKS['get_config'](base)
+    if hub:
+        config.sources = {'web': REFINED_WEB}
+    small = base == 'smoke'
     config.topics = {'taxonomy': 'commonsense', 'leaves': 400 if small else 20_000}
-    config.seeds = {'max_extracts': 200 if small else 10_000}
-    config.texts = {'kind': 'commonsense', 'samples': 40 if small else 100_000, 'seed': 0}
-    config.teacher = {
-        'model': 'teacher',
-        'temperature': 1.0,
-        'max_rejected': 1.0 if small else 0.5,
-    }
-    config.diversity = {'window': 20, 'least': 10} if small else {'window': 1000, 'least': 200}
-    config.plain = {'samples': 20 if small else 1000}
-    config.endpoint = {'url': 'http://127.0.0.1:8080/v1', 'key_variable': ''}
-    config.budget = {'max_tokens': 1_000_000 if small else 100_000_000, 'max_dollars': 0.0}
+    config.texts.kind = 'commonsense'
+    config.texts.samples = 40 if small else 100_000
     return config

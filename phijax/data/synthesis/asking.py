@@ -219,6 +219,16 @@ class Run:
         again = [each for each in last if each.problem and _may_repeat(each.answer)]
         requests = [self.teacher.request(each.prompt, each.problem) for each in again]
         requests += [self.teacher.request(prompt) for prompt in prompts]
+        answers = iter(self._answers(requests))
+        for each in again:
+            each.receive(self.kind, next(answers))
+        new = [Result(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)]
+        for each in new:
+            each.receive(self.kind, each.answer)
+        return new
+
+    def _answers(self, requests: Sequence[Request]) -> list[Answer]:
+        """All answers; those that failed for now are not in the journal, so nothing is final."""
         answers = list(self.ask(requests))
         failed = [answer for answer in answers if answer.status == 'failed_transient']
         if failed:
@@ -226,15 +236,7 @@ class Run:
                 f'{len(failed)} of {len(answers)} requests failed for now, the first with '
                 f'{failed[0].reason[:200]!r}. All answers are kept; the same command goes on.'
             )
-        for each, answer in zip(again, answers, strict=False):
-            each.receive(self.kind, answer)
-        new = [
-            Result(prompt, answer)
-            for prompt, answer in zip(prompts, answers[len(again) :], strict=True)
-        ]
-        for each in new:
-            each.receive(self.kind, each.answer)
-        return new
+        return answers
 
     def _finish(self, number: int, results: Sequence[Result], retired: Retired) -> Window:
         """The window, after texts that were there already are rejected and it was judged."""

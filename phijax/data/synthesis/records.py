@@ -7,7 +7,7 @@ Three files for each window: `documents` that were kept, `records` with a row fo
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,28 +30,29 @@ def write(task: Task, window: Window, source: str) -> None:
     document.write_part(documents, task.output(DOCUMENTS, window.number))
     ids = {'id': [each.id for each in documents]}
     attributes.write(task.output(RECORDS, window.number), ids | _columns(kept))
-    said = {
-        'reason': [each.reason for each in lost],
-        'said': [each.problem.words if each.problem else '' for each in lost],
-        'text': [_text(each.text) for each in lost],
-    }
+    said = {'reason': [each.reason for each in lost], 'text': [_text(each.text) for each in lost]}
     attributes.write(task.output(REJECTED, window.number), said | _columns(lost))
 
 
+# What is told of a sample, whatever became of it.
+_COLUMNS: dict[str, Callable[[Result], Any]] = {
+    'index': lambda each: each.prompt.index,
+    'request': lambda each: each.answer.key,
+    'model': lambda each: each.answer.model,
+    'template': lambda each: each.prompt.template,
+    'template_sha256': lambda each: each.prompt.digest,
+    'factors': lambda each: json.dumps(dict(each.prompt.factors), sort_keys=True),
+    'seeds': lambda each: list(each.prompt.seeds),
+    'finish_reason': lambda each: each.answer.finish_reason,
+    'asked': lambda each: each.asked,
+    'prompt_tokens': lambda each: each.tokens[0],
+    'completion_tokens': lambda each: each.tokens[1],
+    'said': lambda each: each.problem.words if each.problem else '',
+}
+
+
 def _columns(results: Sequence[Result]) -> dict[str, list[Any]]:
-    return {
-        'index': [each.prompt.index for each in results],
-        'request': [each.answer.key for each in results],
-        'model': [each.answer.model for each in results],
-        'template': [each.prompt.template for each in results],
-        'template_sha256': [each.prompt.digest for each in results],
-        'factors': [json.dumps(dict(each.prompt.factors), sort_keys=True) for each in results],
-        'seeds': [list(each.prompt.seeds) for each in results],
-        'finish_reason': [each.answer.finish_reason for each in results],
-        'asked': [each.asked for each in results],
-        'prompt_tokens': [each.tokens[0] for each in results],
-        'completion_tokens': [each.tokens[1] for each in results],
-    }
+    return {name: [value(each) for each in results] for name, value in _COLUMNS.items()}
 
 
 def _text(text: str) -> str:

@@ -104,12 +104,16 @@ def extract(item: Document, settings: Settings) -> str:
     if not starts:
         return ''
     start = starts[_place(item.id, settings.seed) % len(starts)]
-    passage = text[start : start + settings.max_characters]
-    if start + len(passage) < len(text):
-        ends = [match.end() for match in re.finditer(r'[.!?](?=\s)|\n', passage)]
-        fits = [end for end in ends if end >= settings.min_characters]
-        passage = passage[: fits[-1]] if fits else passage
-    return passage.strip()
+    return _ended(text[start : start + settings.max_characters + 1], settings)
+
+
+def _ended(passage: str, settings: Settings) -> str:
+    """A passage without the line or sentence that does not fit into it whole."""
+    if len(passage) <= settings.max_characters:
+        return passage.strip()
+    ends = (match.end() for match in re.finditer(r'[.!?](?=\s)|\n', passage))
+    fits = [end for end in ends if settings.min_characters <= end <= settings.max_characters]
+    return passage[: fits[-1] if fits else settings.max_characters].strip()
 
 
 def _place(name: str, seed: int) -> int:

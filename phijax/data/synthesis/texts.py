@@ -120,16 +120,15 @@ class Texts:
 
     def prompt(self, index: int, factors: Mapping[str, str]) -> Prompt:
         """What is asked for an index."""
-        template, view = self._templates[factors['form']], factors['view']
-        path = self._topics[factors['topic']]
+        template, path = self._templates[factors['form']], self._topics[factors['topic']]
         values = {name: levels[factors[name]] for name, levels in self._levels.items()}
-        values |= {'view': view}
-        if view != 'extract':
+        values['view'] = factors['view']
+        if factors['view'] != 'extract':
             values |= {'topic': path[-1], 'area': taxonomy.area(path)}
-        seed = self._extract(index) if view != 'topic' else None
-        if seed:
-            values |= {'extract': seed.text}
-        words = int((re.findall(r'\d+', factors.get('length', '')) or ['0'])[0])
+        seeds = () if factors['view'] == 'topic' else (self._extract(index),)
+        for seed in seeds:
+            values['extract'] = seed.text
+        words = _first_number(factors.get('length', ''))
         return Prompt(
             index,
             factors,
@@ -137,9 +136,9 @@ class Texts:
             template.digest,
             template.render(values),
             max_tokens=round(words * self._settings.tokens_per_word) + SPARE_TOKENS,
-            topic=path[-1] if view != 'extract' else '',
-            extract=seed.text if seed else '',
-            seeds=(seed.id,) if seed else (),
+            topic=values.get('topic', ''),
+            extract=values.get('extract', ''),
+            seeds=tuple(seed.id for seed in seeds),
             words=words,
         )
 
@@ -160,6 +159,11 @@ class Texts:
     @functools.cached_property
     def _order(self) -> Permutation:
         return Permutation(len(self._extracts), f'{self._settings.seed}/extracts')
+
+
+def _first_number(text: str) -> int:
+    found = re.search(r'\d+', text)
+    return int(found[0]) if found else 0
 
 
 def identity(genre: Genre, settings: Settings) -> str:

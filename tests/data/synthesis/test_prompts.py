@@ -100,7 +100,7 @@ def test_templates_and_levels_of_a_user(tmp_path):
 @pytest.mark.parametrize(
     ('text', 'message'),
     [
-        ('mood\n  glad\n  glad: again\n', "line 3: 'glad' is there already"),
+        ('mood\n  glad\n  glad: again\n', "line 3: 'glad: again' is there already"),
         ('mood\n  glad\nmood\n', "line 3: 'mood' has no place"),
         ('mood\n  glad\n    very\n', "line 3: 'very' has no place"),
     ],

@@ -16,7 +16,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,16 +137,24 @@ def load_levels(kind: str, path: str = '') -> dict[str, dict[str, str]]:
     file = Path(path) if path else LEVELS / f'{kind}.txt'
     found: dict[str, dict[str, str]] = {}
     for entry in outline.parse(_read(file), file.name):
-        factor, *level = entry.path
-        if len(level) > 1 or (not level and factor in found):
-            raise InputError(f'{file.name}, line {entry.line}: {entry.path[-1]!r} has no place.')
-        levels = found.setdefault(factor, {})
-        if level:
-            name, _, said = level[0].partition(': ')
-            if name in levels:
-                raise InputError(f'{file.name}, line {entry.line}: {name!r} is there already.')
-            levels[name] = said or name
+        problem = _place(found, entry.path)
+        if problem:
+            raise InputError(f'{file.name}, line {entry.line}: {entry.path[-1]!r} {problem}.')
     return found
+
+
+def _place(found: dict[str, dict[str, str]], path: Sequence[str]) -> str:
+    """Puts a factor or a level in its place; what is wrong with it, '' if nothing is."""
+    factor, *rest = path
+    if len(rest) > 1 or (not rest and factor in found):
+        return 'has no place'
+    levels = found.setdefault(factor, {})
+    for level in rest:
+        name, _, said = level.partition(': ')
+        if name in levels:
+            return 'is there already'
+        levels[name] = said or name
+    return ''
 
 
 def _read(path: Path) -> str:
