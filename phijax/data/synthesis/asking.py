@@ -85,6 +85,9 @@ class Kind(Protocol):
     def check(self, prompt: Prompt, text: str) -> Problem | None:
         """What is wrong with a text, if anything is."""
 
+    def said(self, text: str) -> str:
+        """What of a text is language, and is compared with others."""
+
 
 @dataclass(frozen=True)
 class Teacher:
@@ -248,7 +251,7 @@ class Run:
                 self._ids.add(name)
         self._check_share(results)
         written = [
-            Written(each.text, each.prompt.extract, each.prompt.factors)
+            Written(self.kind.said(each.text), each.prompt.extract, each.prompt.factors)
             for each in results
             if each.reason in ('', COPIED)
         ]

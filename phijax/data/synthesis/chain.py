@@ -1,6 +1,6 @@
 """The chain: which stage reads which, and running them one after the other.
 
-topics ──> texts      plain
+topics ──> texts ──> pairs      plain
 seeds ──────┘
 """
 
@@ -28,6 +28,13 @@ STAGES = (
         writing.write_texts,
         ('topics', 'seeds'),
         ('texts', 'teacher', 'diversity'),
+        is_single=True,
+    ),
+    Stage(
+        'pairs',
+        writing.write_pairs,
+        ('texts',),
+        ('pairs', 'texts', 'teacher', 'diversity'),
         is_single=True,
     ),
     Stage(

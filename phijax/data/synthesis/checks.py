@@ -62,9 +62,19 @@ def is_refusal(text: str) -> bool:
 
 def repeated(text: str) -> float:
     """The share of the runs of five words that were in the text before."""
-    words = text.lower().split()
-    runs = list(zip(*(words[start:] for start in range(5)), strict=False))
+    runs = _runs(text)
     return 1 - len(set(runs)) / len(runs) if runs else 0.0
+
+
+def alike(one: str, other: str) -> float:
+    """The Jaccard similarity of the runs of five words of two texts; 1 if they have the same."""
+    first, second = set(_runs(one)), set(_runs(other))
+    return len(first & second) / len(first | second) if first | second else float(one == other)
+
+
+def _runs(text: str) -> list[tuple[str, ...]]:
+    words = text.lower().split()
+    return list(zip(*(words[start:] for start in range(5)), strict=False))
 
 
 def is_about(text: str, topic: str) -> bool:

@@ -9,13 +9,19 @@ from typing import Any
 
 from phijax.data.client import Budget, Endpoint
 from phijax.data.settings import build, check
-from phijax.data.synthesis import commonsense, diversity, seeds, textbooks, texts, topics
+from phijax.data.synthesis import commonsense, dialogue, diversity, seeds, textbooks, texts, topics
 from phijax.data.synthesis.asking import Teacher
 from phijax.data.tokenize.config import source
 from phijax.errors import check_keys
 
 GENRES = {
-    each.name: each for each in (textbooks.CODE, textbooks.KNOWLEDGE, commonsense.COMMONSENSE)
+    each.name: each
+    for each in (
+        textbooks.CODE,
+        textbooks.KNOWLEDGE,
+        commonsense.COMMONSENSE,
+        dialogue.DIALOGUE,
+    )
 }
 
 
@@ -38,6 +44,21 @@ class Plain:
 
 
 @dataclass(frozen=True)
+class Pairs:
+    """Pairs of answers, of conversations.
+
+    Attributes:
+        samples: how many are asked for; at most one for each conversation and flaw.
+    """
+
+    samples: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises InputError at a value that cannot be used."""
+        check(self.samples >= 0, 'pairs.samples', self.samples, '0 or more')
+
+
+@dataclass(frozen=True)
 class Config:
     """What to write, and how: a group for each stage.
 
@@ -55,6 +76,7 @@ class Config:
     teacher: Teacher
     diversity: diversity.Settings
     plain: Plain
+    pairs: Pairs
 
     def group(self, name: str) -> dict[str, Any]:
         """The plain values of a group."""
@@ -69,6 +91,7 @@ _GROUPS: dict[str, Any] = {
     'teacher': Teacher,
     'diversity': diversity.Settings,
     'plain': Plain,
+    'pairs': Pairs,
 }
 GROUPS = ('sources', *_GROUPS, 'endpoint', 'budget')
 
@@ -81,20 +104,25 @@ def from_dict(values: Mapping[str, Any]) -> Config:
     """
     check_keys('', {name: {} for name in GROUPS} | dict(values), GROUPS)
     groups = {
-        name: build(
-            make,
-            {k: tuple(v) if isinstance(v, list) else v for k, v in values.get(name, {}).items()},
-            f'{name}.',
-        )
+        name: build(make, _tuples(values.get(name, {})), f'{name}.')
         for name, make in _GROUPS.items()
     }
     plain = {name: values.get(name, {}) for name in ('sources', 'endpoint', 'budget')}
     for name, fields in plain['sources'].items():
         source(name, fields)
     config = Config(**plain, **groups)
-    kind = config.texts.kind
-    check(kind in GENRES, 'texts.kind', kind, f'one of {", ".join(GENRES)}')
+    _check_kind(config.texts.kind, config.pairs.samples)
     check(bool(config.teacher.model), 'teacher.model', config.teacher.model, 'the name of a model')
     build(Budget, config.budget, 'budget.')
     build(Endpoint, {'model': config.teacher.model, **config.endpoint}, 'endpoint.')
     return config
+
+
+def _check_kind(kind: str, pairs: int) -> None:
+    check(kind in GENRES, 'texts.kind', kind, f'one of {", ".join(GENRES)}')
+    fits = not pairs or kind == dialogue.DIALOGUE.name
+    check(fits, 'pairs.samples', pairs, '0, where texts.kind is not dialogue')
+
+
+def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}

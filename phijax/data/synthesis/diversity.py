@@ -148,16 +148,17 @@ def judge(written: Sequence[Written], settings: Settings) -> tuple[dict[str, flo
     values = {name: each.value for name, each in found.items()}
     if len(written) < settings.least:
         return values, []
-    cells = [
-        tuple((name, each.factors[name]) for name in settings.factors if name in each.factors)
-        for each in written
-    ]
-    breaches = [
-        Breach(name, values[name], limit, cell)
+    cells = [_cell(each.factors, settings.factors) for each in written]
+    broken = [
+        Breach(name, values[name], limit, _worst(found[name].blame, cells))
         for name, limit in limits(settings).items()
-        if _is_broken(name, values[name], limit) and (cell := _worst(found[name].blame, cells))
+        if _is_broken(name, values[name], limit)
     ]
-    return values, breaches
+    return values, [each for each in broken if each.cell]
+
+
+def _cell(factors: Mapping[str, str], names: Sequence[str]) -> Cell:
+    return tuple((name, factors[name]) for name in names if name in factors)
 
 
 def limits(settings: Settings) -> dict[str, float]:

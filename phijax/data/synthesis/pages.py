@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,10 @@ from phijax import report
 from phijax.data import stage
 from phijax.data.document import Document
 from phijax.data.files import write_json
-from phijax.data.stage import Step
+from phijax.data.stage import Account, Step
 from phijax.data.synthesis import diversity, records
 from phijax.data.synthesis.asking import COPIED, DUPLICATE
-from phijax.data.synthesis.config import GROUPS, Config
+from phijax.data.synthesis.config import GENRES, GROUPS, Config
 from phijax.data.synthesis.diversity import Written
 from phijax.report import web
 
@@ -54,16 +54,7 @@ def gather(config: Config, done: Mapping[str, Step]) -> dict[str, Any]:
     facts = {name: account.facts for name, account in accounts.items()}
     texts = accounts['texts']
     return {
-        'funnel': [
-            {
-                'stage': name,
-                'given': account.given,
-                'kept': account.kept,
-                'dropped': dict(account.dropped),
-                'bytes': account.num_bytes,
-            }
-            for name, account in accounts.items()
-        ],
+        'funnel': [_row(name, account) for name, account in accounts.items()],
         'acceptance': texts.kept / max(texts.given, 1),
         'topics': {k: v for k, v in facts['topics'].items() if k != 'spent'},
         'windows': facts['texts']['windows'],
@@ -73,6 +64,16 @@ def gather(config: Config, done: Mapping[str, Step]) -> dict[str, Any]:
         'tokens': _tokens(facts),
         'seconds': {name: round(step.seconds(), 1) for name, step in done.items()},
         'digests': {name: stage.manifest(step)['digest'] for name, step in done.items()},
+    }
+
+
+def _row(name: str, account: Account) -> dict[str, Any]:
+    return {
+        'stage': name,
+        'given': account.given,
+        'kept': account.kept,
+        'dropped': dict(account.dropped),
+        'bytes': account.num_bytes,
     }
 
 
@@ -88,10 +89,10 @@ def _tokens(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 def _comparison(config: Config, done: Mapping[str, Step]) -> list[dict[str, Any]]:
     """The measures of as many texts with factors and without."""
-    plain = written(done['plain'], config.plain.samples)
+    plain = written(done['plain'], config.plain.samples, str)
     if not plain:
         return []
-    own = written(done['texts'], len(plain))
+    own = written(done['texts'], len(plain), GENRES[config.texts.kind].said)
     both = [diversity.judge(each[: len(own)], config.diversity)[0] for each in (own, plain)]
     return [
         {
@@ -104,15 +105,15 @@ def _comparison(config: Config, done: Mapping[str, Step]) -> list[dict[str, Any]
     ]
 
 
-def written(step: Step, count: int) -> list[Written]:
+def written(step: Step, count: int, said: Callable[[str], str]) -> list[Written]:
     """The first texts of a step by index, copies among them too."""
     found: list[tuple[int, Written]] = []
     for item, row in itertools.islice(records.read(step), count):
-        found.append((row['index'], Written(item.text, '', {})))
+        found.append((row['index'], Written(said(item.text), '', {})))
     for path in records.parts(step, records.REJECTED):
         for row in records.rows_of(path):
             if row['reason'] in (COPIED, DUPLICATE):
-                found.append((row['index'], Written(row['text'], '', {})))
+                found.append((row['index'], Written(said(row['text']), '', {})))
     return [each for _, each in sorted(found, key=lambda pair: pair[0])][:count]
 
 

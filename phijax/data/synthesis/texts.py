@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from phijax.data.client import Answer
 from phijax.data.document import Document
@@ -31,12 +32,19 @@ class Genre:
         views: what prompts show, as a factor: a `topic`, an `extract`, or `both`.
         most_repeated: the share of runs of five words that a text may repeat.
         check: of a text alone: what is malformed about it in words, or ''.
+        schema: of an answer in JSON, and `max_tokens` of it.
+        text: the text of the document that an answer makes.
+        said: what of that text is language, for the checks that every kind has.
     """
 
     name: str
     views: tuple[str, ...]
     most_repeated: float
     check: Callable[[str], str] = lambda text: ''
+    schema: Mapping[str, Any] | None = None
+    max_tokens: int = 0
+    text: Callable[[Answer], str] = lambda answer: answer.text.strip()
+    said: Callable[[str], str] = lambda text: text
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,7 @@ class Settings:
     """What is written.
 
     Attributes:
-        kind: `code`, `knowledge` or `commonsense`.
+        kind: `code`, `knowledge`, `commonsense` or `dialogue`.
         samples: how many texts are asked for.
         seed: of the order of levels and extracts.
         views: what prompts show, where it is not the kind's own choice.
@@ -135,22 +143,29 @@ class Texts:
             template.name,
             template.digest,
             template.render(values),
-            max_tokens=round(words * self._settings.tokens_per_word) + SPARE_TOKENS,
+            max_tokens=self._genre.max_tokens
+            or round(words * self._settings.tokens_per_word) + SPARE_TOKENS,
             topic=values.get('topic', ''),
             extract=values.get('extract', ''),
             seeds=tuple(seed.id for seed in seeds),
             words=words,
+            schema=self._genre.schema,
         )
 
     def text(self, answer: Answer) -> str:
-        """What the teacher wrote, without the space around it."""
-        return answer.text.strip()
+        """What the teacher wrote, as the document of its genre."""
+        return self._genre.text(answer)
 
     def check(self, prompt: Prompt, text: str) -> Problem | None:
         """What is wrong with a text, if anything is."""
-        found = checks.problem(prompt, text, self._genre.most_repeated, self._settings.max_copied)
+        repeated, copied = self._genre.most_repeated, self._settings.max_copied
+        found = checks.problem(prompt, self.said(text), repeated, copied)
         wrong = '' if found else self._genre.check(text)
         return Problem('malformed', wrong) if wrong else found
+
+    def said(self, text: str) -> str:
+        """What of a text is language."""
+        return self._genre.said(text)
 
     def _extract(self, index: int) -> Document:
         """Of two neighbours one shows an extract, where there are two views."""

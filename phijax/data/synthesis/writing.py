@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from phijax.data import attributes, document, progress
 from phijax.data.client import Answer, Budget, Client, Endpoint, Request
 from phijax.data.stage import Account, Task
-from phijax.data.synthesis import config, diversity, prompts, records, taxonomy, texts, topics
-from phijax.data.synthesis.asking import Ask, Kind, Problem, Prompt, Run, Teacher, Window
-from phijax.data.synthesis.factors import Sampler
+from phijax.data.synthesis import (
+    config,
+    dialogue,
+    diversity,
+    prompts,
+    records,
+    taxonomy,
+    texts,
+    topics,
+)
+from phijax.data.synthesis.asking import Ask, Kind, Problem, Prompt, Result, Run, Teacher, Window
+from phijax.data.synthesis.factors import Cell, Sampler
 
 # All stages pay out of one journal, so that the budget is of the whole run.
 JOURNAL = 'journal'
@@ -93,6 +103,30 @@ def write_plain(task: Task) -> Account:
     return _written(task, kind, asked, settings['samples'], 'plain')
 
 
+def write_pairs(task: Task) -> Account:
+    """Writes the conversations as lines, and pairs of answers to some of them."""
+    if task.settings['texts']['kind'] != dialogue.DIALOGUE.name:
+        return Account(0, 0)
+    found = [item for item, _ in records.read(task.input('texts'))]
+    talks = [json.loads(item.text) for item in found]
+    task.output('conversations', suffix='.jsonl').write_text(dialogue.lines(talks), 'utf-8')
+    samples = task.settings['pairs']['samples']
+    kind = dialogue.Flawed(found, task.settings['texts']['seed']) if samples and found else None
+    if not kind:
+        return Account(0, 0)
+    pairs: list[dict[str, Any]] = []
+    account = _written(
+        task,
+        kind,
+        Teacher(**task.settings['teacher']),
+        min(samples, kind.sampler.size),
+        'pairs',
+        lambda each: pairs.append(kind.pair(each.prompt, each.text)),
+    )
+    task.output('preferences', suffix='.jsonl').write_text(dialogue.lines(pairs), 'utf-8')
+    return account
+
+
 class Plain:
     """The same words for every index; a `Kind` of `asking`."""
 
@@ -117,8 +151,19 @@ class Plain:
         """Nothing is wrong but an empty text: what comes is to be measured as it is."""
         return None if text else Problem('malformed', f'it was empty ({prompt.template})')
 
+    def said(self, text: str) -> str:
+        """All of it."""
+        return text
 
-def _written(task: Task, kind: Kind, asked: Teacher, samples: int, source: str) -> Account:
+
+def _written(
+    task: Task,
+    kind: Kind,
+    asked: Teacher,
+    samples: int,
+    source: str,
+    on_kept: Callable[[Result], None] = lambda each: None,
+) -> Account:
     limits = diversity.Settings(**plain_values(task.settings['diversity']))
     windows: list[dict[str, Any]] = []
     reasons: Counter[str] = Counter()
@@ -127,7 +172,10 @@ def _written(task: Task, kind: Kind, asked: Teacher, samples: int, source: str) 
         for window in Run(kind, asked, limits, samples, ask):
             records.write(task, window, source)
             reasons.update(each.reason for each in window.results)
-            num_bytes += sum(len(each.text.encode()) for each in window.results if not each.problem)
+            for each in window.results:
+                if not each.problem:
+                    on_kept(each)
+                    num_bytes += len(each.text.encode())
             windows.append(_facts(window))
     given, kept = reasons.total(), reasons.pop('', 0)
     facts = {'windows': windows, 'spent': spent}
@@ -136,19 +184,21 @@ def _written(task: Task, kind: Kind, asked: Teacher, samples: int, source: str) 
 
 def _facts(window: Window) -> dict[str, Any]:
     """What a report tells of a window."""
+    kept = [each for each in window.results if not each.problem]
     return {
         'window': window.number,
         'asked': len(window.results),
-        'kept': sum(not each.problem for each in window.results),
-        'asked_again': sum(each.asked > 1 for each in window.results),
-        'saved': sum(each.asked > 1 and not each.problem for each in window.results),
+        'kept': len(kept),
+        'asked_again': sum(each.asked - 1 for each in window.results),
+        'saved': sum(each.asked - 1 for each in kept),
         'retired': window.retired,
         'values': dict(window.values),
-        'breaches': [
-            {**each._asdict(), 'cell': ', '.join(f'{n} {level}' for n, level in each.cell)}
-            for each in window.breaches
-        ],
+        'breaches': [each._asdict() | {'cell': _name(each.cell)} for each in window.breaches],
     }
+
+
+def _name(cell: Cell) -> str:
+    return ', '.join(f'{factor} {level}' for factor, level in cell)
 
 
 def plain_values(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ def config(url: str, root: pathlib.Path, samples: int = 50, **changes: Any) -> d
         'teacher': {'model': 'teacher', 'max_rejected': 1.0},
         'diversity': {'window': WINDOW, 'least': 10, 'factors': ['form'], 'min_rank': 5.0},
         'plain': {'samples': 12},
+        'pairs': {'samples': 0},
         'endpoint': {
             'url': url,
             'max_concurrency': 8,

@@ -34,6 +34,9 @@ class Counting:
     def text(self, answer):
         return answer.text.strip()
 
+    def said(self, text):
+        return text
+
     def check(self, prompt, text):
         bad = text.startswith('bad')
         return Problem('malformed', 'it was bad') if bad and prompt.template else None

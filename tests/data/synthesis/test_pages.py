@@ -66,7 +66,7 @@ def test_copies_count_in_the_comparison(tmp_path):
         plain = runs.config(running.url, tmp_path, 20, topics={'leaves': 0})
         config = synthesis.from_dict(plain)
         done = chain.run(config, tmp_path / 'run', engines.make('local', 1))
-        assert len(pages.written(done['plain'], 12)) == 12
+        assert len(pages.written(done['plain'], 12, str)) == 12
         assert done['plain'].accounts()[0].dropped == {'duplicate': 11}
         assert pages.gather(config, done)['acceptance'] == 0.0
 

@@ -24,7 +24,7 @@ def prompts(made, count):
     return [made.prompt(index, made.sampler(index)) for index in range(count)]
 
 
-@pytest.mark.parametrize('kind', GENRES)
+@pytest.mark.parametrize('kind', sorted(GENRES.keys() - {'dialogue'}))
 def test_half_of_the_prompts_show_an_extract(kind):
     asked = prompts(make(kind), 400)
     assert sum(bool(each.extract) for each in asked) == 200
