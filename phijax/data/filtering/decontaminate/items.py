@@ -3,7 +3,7 @@
 Ids are those that `phijax.evaluate` has, so that a list of items found here splits its records.
 Passages that questions are asked about (of SQuAD, BoolQ, the history of MMLU) are left out: they
 were taken from Wikipedia and from old books, and a document that has one gives no answer away.
-Source: arXiv:2005.14165, app. C, where such passages made nearly all of a reading benchmark look
+Source: arXiv:2005.14165, sec. 4, where such passages made nearly all of a reading benchmark look
 leaked.
 """
 

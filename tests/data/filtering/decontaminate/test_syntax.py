@@ -221,13 +221,7 @@ HOSTILE = {
 def test_bad_documents_are_counted(name: str) -> None:
     text, reason = HOSTILE[name]
     found, why = parse(text, Settings())
-    assert (bool(found), why in (reason, *DEPENDS_ON_PYTHON.get(name, ()))) == (not why, True), why
-
-
-# Versions of Python are limited by different things, and from 3.12 on they nest deeper.
-DEPENDS_ON_PYTHON = dict.fromkeys(
-    ('signs', 'sums', 'attributes', 'calls', 'else if'), ('not_python', 'too_deep', '')
-) | {'coding': ('not_python',)}
+    assert (bool(found), why) == (not reason, reason)
 
 
 def test_many_functions_in_one_another() -> None:
