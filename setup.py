@@ -17,6 +17,7 @@ REQUIREMENTS = [
     'grain>=0.2.15',
     'jax>=0.10',
     'jaxtyping>=0.3',
+    'jinja2>=3.1',
     'matplotlib>=3.9',
     'ml-collections>=1.0',
     'numpy>=2.0',
@@ -67,7 +68,10 @@ setup(
     license_files=['LICENSE'],
     python_requires='>=3.11',
     packages=find_packages(include=['phijax*']),
-    package_data={'phijax.interop': ['published/*.json']},
+    package_data={
+        'phijax.data.synthesis': ['levels/*.txt', 'taxonomies/*.txt', 'prompts/*/*.jinja'],
+        'phijax.interop': ['published/*.json'],
+    },
     install_requires=REQUIREMENTS,
     extras_require=EXTRAS,
     classifiers=[

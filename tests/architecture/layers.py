@@ -136,6 +136,7 @@ DOORS = {
     'huggingface_hub': ('phijax.data.tokenizer', 'phijax.interop'),
     'jax': DEVICE,
     'jaxtyping': DEVICE,
+    'jinja2': ('phijax.data.synthesis.prompts',),
     'lm_eval': ('phijax.evaluate.harness',),
     'matplotlib': ('phijax.report',),
     'ml_collections': ('phijax.*.__main__', 'phijax.command', 'configs'),

@@ -1,3 +1,5 @@
+import random
+
 import pyarrow
 import pytest
 from hypothesis import given
@@ -134,3 +136,8 @@ def test_rows_of_an_arrow_stream(tmp_path):
     with pyarrow.ipc.new_stream(tmp_path / 'rows.arrow', table.schema) as stream:
         stream.write_table(table, max_chunksize=2)
     assert document.read_arrow(tmp_path / 'rows.arrow') == rows
+
+
+def test_repetitions_far_apart_are_compressed():
+    once = ''.join(random.Random(0).choices('abcdefghijklmnop', k=200_000))
+    assert document.compressed_bytes(once * 3) < 1.1 * document.compressed_bytes(once)

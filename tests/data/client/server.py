@@ -16,7 +16,7 @@ import hashlib
 import json
 import threading
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,7 @@ class Script:
         latency: seconds before every answer.
         slow: seconds before one with the fault `slow`.
         key: that requests must have; '' takes all.
+        write: the text of an answer to a request's body; None writes words without sense.
     """
 
     plan: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -46,6 +47,7 @@ class Script:
     slow: float = 30.0
     key: str = ''
     headers: Mapping[str, str] = field(default_factory=dict)
+    write: Callable[[Mapping[str, Any]], str] | None = None
 
     def fault(self, prompt: str, number: int) -> str:
         """The fault of the request with this prompt that comes as number `number`, from 0."""
@@ -110,7 +112,7 @@ class Server:
         if fault in _ERRORS:
             status, headers, words = _ERRORS[fault]
             return _error(status, words, {**headers, **self.script.headers})
-        reply = complete(body, fault)
+        reply = complete(body, fault, self.script.write)
         self.stats.billed += sum(_tokens(reply))
         self.stats.billed_requests += 1
         if fault == 'slow':
@@ -136,11 +138,15 @@ _ERRORS: dict[str, tuple[int, dict[str, str], str]] = {
 }
 
 
-def complete(body: Mapping[str, Any], fault: str = 'ok') -> dict[str, Any]:
+def complete(
+    body: Mapping[str, Any],
+    fault: str = 'ok',
+    write: Callable[[Mapping[str, Any]], str] | None = None,
+) -> dict[str, Any]:
     """The reply to a request; the same for the same request."""
     stated = json.dumps([body['messages'], body.get('seed')])
     source = _hash(stated)
-    text = _text(body, source)
+    text = write(body) if write else _text(body, source)
     if fault == 'wrong':
         text = json.dumps({'nothing': 'of the kind'})
     if fault == 'fenced':
