@@ -9,7 +9,7 @@ generated files among them; `:smoke` takes 8 MB of it. `:files` takes your own i
 `annotate.model`); `--config.embed.kind=model --config.embed.model=DIRECTORY` embeds with
 CodeGen-350M or another checkpoint.
 
-Expected: 180 MB of Python in eight minutes on two busy cores; a sixth of the files, 6 % of the text.
+Expected: 180 MB of Python in eight minutes on two busy cores; a sixth of the files is kept.
 Source: arXiv:2306.11644, sec. 2.1 and 5; what the paper leaves open is marked in the code.
 """
 
