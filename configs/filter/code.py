@@ -30,19 +30,29 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
         'language': 'python',
         'max_bytes': 8_000_000 if small else 0 if own else 200_000_000,
     }
-    config.annotate = {
+    asked = {'model': '', 'temperature': 0.3, 'max_tokens': 200, 'max_characters': 6000}
+    config.annotate = asked | {
         'grader': 'heuristic',
         'rubric': 'code',
         'sample': 600 if small else 4000,
+        'double_fraction': 0.05,
         'cut': 3,
-        'model': '',
     }
-    config.endpoint = {'url': 'http://127.0.0.1:8080/v1', 'key_variable': ''}
-    config.budget = {'max_tokens': 0, 'max_dollars': 0.0}
-    config.embed = {'kind': 'ngrams'}
-    config.forest = {'labels': 'valuable', 'n_trees': 200, 'held_out': 0.2}
-    config.select = {'rule': 'fraction', 'amounts': (0.17,), 'max_topic_share': 1.0}
-    config.deduplicate = {'threshold': 0.85}
-    config.decontaminate = {}
+    limits = {'requests_per_minute': 0, 'tokens_per_minute': 0, 'max_concurrency': 64}
+    config.endpoint = {'url': 'http://127.0.0.1:8080/v1', 'key_variable': '', **limits}
+    prices = {'dollars_per_million_input': 0.0, 'dollars_per_million_output': 0.0}
+    config.budget = {'max_tokens': 0, 'max_dollars': 0.0, **prices}
+    config.embed = {'kind': 'ngrams', 'model': '', 'pooling': 'mean', 'max_tokens': 1024}
+    config.forest = {
+        'labels': 'valuable',
+        'n_trees': 200,
+        'min_samples_leaf': 5,
+        'held_out': 0.2,
+    }
+    amounts = (0.17,)
+    bounds = {'max_topic_share': 1.0, 'num_params': 0}
+    config.select = {'rule': 'fraction', 'amounts': amounts, **bounds}
+    config.deduplicate = {'threshold': 0.85, 'ngram': 5}
+    config.decontaminate = {'ngram': 13, 'tau': 0.95, 'own_items': ''}
     config.tokenize = {'tokenizer': '', 'vocab_size': 1024 if small else 8192}
     return config
