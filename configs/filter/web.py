@@ -6,7 +6,7 @@ The default pile is the prose that the installed packages have with them (read-m
 licences), so that it runs without an account; `:hub` takes a part of Falcon RefinedWeb, online.
 `--config.select.num_params=100_000_000` bounds what the pages ask such a model to remember.
 
-Expected: 4 MB of prose in a minute or two; phase 2 is a third of phase 1.
+Expected: 4 MB of prose in three minutes on two busy cores; phase 2 is a third of phase 1.
 Source: arXiv:2404.14219, sec. 2 (web text by educational level, two phases, less to remember for
 small models); levels and amounts are our choice.
 """

@@ -6,7 +6,7 @@ The teacher is named as for `textbooks.py`; `:smoke` asks for 40 conversations. 
 `pairs-*/conversations-00000.jsonl` and `preferences-00000.jsonl` below the workdir, for the sources
 `chat` and `preference` of `configs/tokenize/chats.py`.
 
-Expected: not measured yet with a real teacher; 3,000 texts of a made-up one take 20 seconds.
+Expected: not measured yet with a real teacher.
 Source: arXiv:2404.14219, sec. 2 (chat data, DPO); how it was made is not published, so all of this
 is our choice.
 """

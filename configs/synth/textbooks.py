@@ -8,7 +8,7 @@ manuals of installed packages; `--config.texts.kind=knowledge --config.topics.ta
 writes on general knowledge instead. The documents are in `texts-*/documents-*.parquet` below the
 workdir, for `phijax.data.filtering` and `phijax.data.tokenize`.
 
-Expected: not measured yet with a real teacher; 3,000 texts of a made-up one take 20 seconds.
+Expected: not measured yet with a real teacher.
 Source: arXiv:2306.11644, sec. 2.2 (under 1B tokens; topic and audience are varied); what the paper
 leaves open is marked in the code.
 """

@@ -100,6 +100,11 @@ def write_part(documents: Iterable[Document], path: Path) -> None:
             writer.write_table(_table(group))
 
 
+def num_bytes(documents: Iterable[Document]) -> int:
+    """The UTF-8 bytes of the texts."""
+    return sum(len(document.text.encode()) for document in documents)
+
+
 def group_by_bytes(documents: Iterable[Document], size: int) -> Iterator[list[Document]]:
     """Runs of consecutive documents; each but the last has at least `size` characters of text."""
     group: list[Document] = []

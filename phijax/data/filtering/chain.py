@@ -28,6 +28,7 @@ from phijax.data.filtering import (
     near,
     score,
     select,
+    verdicts,
 )
 from phijax.data.filtering.config import Config
 from phijax.data.stage import Account, Stage, Step
@@ -130,9 +131,7 @@ def ledger(done: Mapping[str, Step]) -> list[tuple[str, Account]]:
     Raises:
         AssertionError: if documents were lost between two of them.
     """
-    names = [
-        name for name in ('ingest', 'exact', 'select', 'near', 'decontaminate') if name in done
-    ]
+    names = [name for name in ('ingest', *verdicts.DROPPING) if name in done]
     rows = [(name, Account(**stage.manifest(done[name])['account'])) for name in names]
     for (before, first), (after, second) in itertools.pairwise(rows):
         if first.kept != second.given:

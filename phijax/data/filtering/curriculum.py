@@ -17,7 +17,7 @@ def work(task: Task) -> Account:
     for number in range(1, count + 1):
         kept = [item for row, item in left if phases[row] >= number]
         document.write_part(kept, task.output(f'phase-{number}'))
-    num_bytes = sum(len(item.text.encode()) for _, item in left)
+    num_bytes = document.num_bytes(item for _, item in left)
     return Account(len(left), len(left), num_bytes=num_bytes)
 
 

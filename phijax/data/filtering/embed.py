@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from phijax.data import attributes
+from phijax.data import attributes, document
 from phijax.data.filtering import features, verdicts
 from phijax.data.stage import Account, Step, Task
 
@@ -27,7 +27,7 @@ def work(task: Task) -> Account:
     items = [item for _, item in verdicts.documents(task, task.index)]
     vectors = made_by.embed([item.text for item in items])
     attributes.write(task.output('vectors'), {'vector': vectors.astype(np.float16)})
-    num_bytes = sum(len(item.text.encode()) for item in items)
+    num_bytes = document.num_bytes(items)
     return Account(
         len(items), len(items), num_bytes=num_bytes, facts=dataclasses.asdict(made_by.counts)
     )

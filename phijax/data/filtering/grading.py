@@ -96,6 +96,18 @@ class _Sight:
     is_test: bool
     is_gui: bool
 
+    @property
+    def meaningful(self) -> bool:
+        """Whether it computes something."""
+        computes = self.functions > 0 and self.algorithmic >= 0.05
+        return computes and self.literal <= 0.4 and not self.is_gui
+
+    @property
+    def clear(self) -> bool:
+        """Whether it is short, and explained or flat."""
+        explained = self.documented >= 0.5 or self.commented >= 0.15
+        return self.short >= 0.6 and (explained or self.nested <= 0.1)
+
 
 def grade(text: str, path: str = '') -> Grade:
     """The grade of a Python file by a rule that can be read: it sees form, and no meaning.
@@ -156,11 +168,6 @@ def grade_prose(text: str, _: str = '') -> Grade:
 
 
 def _judge(seen: _Sight, topic: str) -> Grade:
-    self_contained = seen.foreign <= 0.34
-    meaningful = seen.functions > 0 and seen.algorithmic >= 0.05 and seen.literal <= 0.4
-    meaningful = meaningful and not seen.is_gui
-    explained = seen.documented >= 0.5 or seen.commented >= 0.15
-    clear = seen.short >= 0.6 and (explained or seen.nested <= 0.1)
     points = {
         'functions of a size to read': seen.functions > 0 and seen.short >= 0.75,
         'documented': seen.documented >= 0.5,
@@ -169,13 +176,14 @@ def _judge(seen: _Sight, topic: str) -> Grade:
         'stands alone': seen.foreign <= 0.15,
     }
     level = sum(points.values())
-    if seen.is_test or not meaningful:
+    if seen.is_test or not seen.meaningful:
         level = min(level, 1)
-    elif not clear:
+    elif not seen.clear:
         level = min(level, 3)
     said = [name for name, holds in points.items() if holds]
     said += ['a test'] if seen.is_test else []
-    return Grade(level, self_contained, meaningful, clear, topic, ', '.join(said) or 'none of it')
+    reason = ', '.join(said) or 'none of it'
+    return Grade(level, seen.foreign <= 0.34, seen.meaningful, seen.clear, topic, reason)
 
 
 def _look(tree: ast.Module, text: str, path: str) -> _Sight:

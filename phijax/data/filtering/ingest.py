@@ -56,8 +56,7 @@ def work(task: Task) -> Account:
         task.output('dropped'), {'path': [item.path for item in lost], 'reason': reasons}
     )
     dropped = dict(sorted(Counter(reasons).items()))
-    num_bytes = sum(len(item.text.encode()) for item in kept)
-    return Account(len(kept) + len(lost), len(kept), dropped, num_bytes)
+    return Account(len(kept) + len(lost), len(kept), dropped, document.num_bytes(kept))
 
 
 def facts(documents: list[Document]) -> dict[str, Any]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from phijax.data import attributes
-from phijax.data.document import Document
+from phijax.data import attributes, document
 from phijax.data.files import read_json, write_json
 from phijax.data.filtering import decontaminate, verdicts
 from phijax.data.filtering.decontaminate import Index, Item, Settings, distances, sweep
@@ -37,7 +36,7 @@ def count(task: Task) -> Account:
     index = _built(_settings(task.step), frozenset())
     counts = index.count([item.text for item in items])
     write_json(task.output(COUNTS, suffix=SUFFIX), counts)
-    return Account(len(items), len(items), num_bytes=_num_bytes(items))
+    return Account(len(items), len(items), num_bytes=document.num_bytes(items))
 
 
 def work(task: Task) -> Account:
@@ -110,7 +109,3 @@ def _settings(step: Step) -> Settings:
 @functools.lru_cache(maxsize=1)
 def _items(settings: Settings) -> tuple[Item, ...]:
     return tuple(decontaminate.load(settings.benchmarks, settings.own_items))
-
-
-def _num_bytes(items: Iterable[Document]) -> int:
-    return sum(len(item.text.encode()) for item in items)
