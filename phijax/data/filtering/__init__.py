@@ -6,14 +6,31 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from phijax.data.engines import Engine
-from phijax.data.filtering import chain, curriculum, pages
-from phijax.data.filtering.config import Config, from_dict
 from phijax.data.settings import check
 
-__all__ = ['Config', 'from_dict', 'run']
+if TYPE_CHECKING:
+    from phijax.data.filtering.config import Config
+
+__all__ = ['from_dict', 'run']
+
+# The stages are imported when they are asked for: a worker that reads files needs no jax, which
+# the forest does.
+
+
+def from_dict(values: Mapping[str, Any]) -> Config:
+    """The config of nested plain values.
+
+    Raises:
+        InputError: if a group or field is unknown, or a value cannot be used.
+    """
+    from phijax.data.filtering import config
+
+    return config.from_dict(values)
 
 
 def run(config: Config, workdir: str | os.PathLike[str], engine: Engine, only: str = '') -> str:
@@ -27,6 +44,8 @@ def run(config: Config, workdir: str | os.PathLike[str], engine: Engine, only: s
     Raises:
         InputError: if a stage cannot be made; its `exit_code` says what kind of reason it was.
     """
+    from phijax.data.filtering import chain, curriculum, pages
+
     workdir = Path(workdir)
     names = (*chain.NAMES, 'tokens', 'report')
     check(not only or only in names, 'stage', only, f'one of {", ".join(names)}')

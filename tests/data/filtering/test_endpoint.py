@@ -32,6 +32,7 @@ def config(root, url, max_tokens=1_000_000, **annotate):
             'max_concurrency': 8,
             'backoff_seconds': 0.02,
             'breaker_seconds': 1.0,
+            'max_attempts': 20,  # both grades of a document draw from one row of faults
         },
         budget={'max_tokens': max_tokens},
     )

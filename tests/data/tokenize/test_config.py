@@ -59,7 +59,10 @@ def test_every_value_is_in_the_digest():
         ({'sources': EVERY, 'vocab_size': 256}, 'vocab_size is 256; it must be more than 256'),
         ({'sources': EVERY, 'heldout_fraction': 1.0}, r'heldout_fraction is 1.0; .* \[0, 1\)'),
         ({'sources': EVERY, 'part_bytes': 0}, 'part_bytes is 0'),
-        ({'sources': {'a': {}}}, r'a\.kind is None; it must be one of files, stdlib, hub'),
+        (
+            {'sources': {'a': {}}},
+            r'a\.kind is None; it must be one of files, stdlib, installed, hub',
+        ),
         ({'sources': {'a': {'kind': 'zip'}}}, r"a\.kind is 'zip'"),
         ({'sources': {'a': {'kind': 'files'}}}, r'sources\.a\.paths is missing'),
         ({'sources': {'a': {'kind': 'hub', 'data_set': 'x'}}}, r'data_set is .* mean dataset\?'),
