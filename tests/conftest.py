@@ -1,6 +1,7 @@
 """Environment and fixtures of the whole suite: eight CPU devices, checked shapes, pinned assets."""
 
 import contextlib
+import importlib.metadata
 import os
 import pathlib
 import signal
@@ -12,10 +13,15 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 DEVICES = '--xla_force_host_platform_device_count={}'
+# Tests compile far more than they compute: code that is made in half the time will do.
+QUICKLY = ['--xla_backend_optimization_level=0', '--xla_llvm_disable_expensive_passes=true']
+# jaxlib 0.11 knows this one no more, and does not start with what it does not know.
+if importlib.metadata.version('jaxlib') < '0.11':
+    QUICKLY.append('--xla_cpu_use_fusion_emitters=false')
 
 # Everything below must be in place before jax is imported; a caller's own choice is kept.
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
-os.environ['XLA_FLAGS'] = f'{DEVICES.format(8)} {os.environ.get("XLA_FLAGS", "")}'
+os.environ['XLA_FLAGS'] = ' '.join([DEVICES.format(8), *QUICKLY, os.environ.get('XLA_FLAGS', '')])
 os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(ROOT / '.pytest_cache' / 'compiled'))
 os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.2')
 
@@ -76,10 +82,11 @@ def start_command() -> Iterator[Callable[..., subprocess.Popen]]:
     def start(
         module: str, *arguments: object, devices: int = 1, environment: dict[str, str] | None = None
     ) -> subprocess.Popen:
+        flags = f'{os.environ["XLA_FLAGS"]} {DEVICES.format(devices)}'  # the last one counts
         process = subprocess.Popen(
             [sys.executable, '-m', module, *map(str, arguments)],
             cwd=ROOT,
-            env=os.environ | {'XLA_FLAGS': DEVICES.format(devices)} | (environment or {}),
+            env=os.environ | {'XLA_FLAGS': flags} | (environment or {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -104,7 +111,7 @@ def run_command(start_command: Callable) -> Callable[..., subprocess.CompletedPr
     """
 
     def run(
-        module: str, *arguments: object, timeout_seconds: float = 120.0, **options: object
+        module: str, *arguments: object, timeout_seconds: float = 200.0, **options: object
     ) -> subprocess.CompletedProcess:
         process = start_command(module, *arguments, **options)
         out, err = process.communicate(timeout=timeout_seconds)

@@ -23,5 +23,5 @@ def get_config(variant: str = 'greedy') -> ml_collections.ConfigDict:
     config.update(temperature=0.8 if sampled else 0.0, top_p=0.95 if sampled else 1.0)
     config.update(max_new_tokens=64 if variant == 'smoke' else 0)
     config.update(rows_at_once=20, tokens_at_once=0, beside=('phi1', 'phi1_small'))
-    config.sandbox = {'workers': 0, 'cpu_seconds': 5.0, 'memory_megabytes': 512, 'unsafe': ''}
+    config.sandbox = {'workers': 0, 'cpu_seconds': 15.0, 'memory_megabytes': 512, 'unsafe': ''}
     return config

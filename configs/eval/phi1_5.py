@@ -25,5 +25,5 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
     config.max_new_tokens = {'full': 0, 'smoke': 64}[variant]
     config.update(rows_at_once=16, tokens_at_once=0)
     config.beside = ('phi1_5', 'phi1_5_web')
-    config.sandbox = {'workers': 0, 'cpu_seconds': 5.0, 'memory_megabytes': 512, 'unsafe': ''}
+    config.sandbox = {'workers': 0, 'cpu_seconds': 15.0, 'memory_megabytes': 512, 'unsafe': ''}
     return config

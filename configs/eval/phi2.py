@@ -26,5 +26,5 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
         config.shots = {'gsm8k': 0, 'mbpp': 0}
     config.update(dtype='float32', bits=0, seed=0, rows_at_once=16, tokens_at_once=0)
     config.beside = ('phi2', 'phi1_5')
-    config.sandbox = {'workers': 0, 'cpu_seconds': 5.0, 'memory_megabytes': 512, 'unsafe': ''}
+    config.sandbox = {'workers': 0, 'cpu_seconds': 15.0, 'memory_megabytes': 512, 'unsafe': ''}
     return config

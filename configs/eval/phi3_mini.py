@@ -24,5 +24,5 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
     config.shots = {'gsm8k': 0, 'mbpp': 0}
     config.update(seed=0, dtype='float32', bits=0, tokens_at_once=0, rows_at_once=16)
     config.beside = ('phi3_mini', 'phi3_small', 'phi3_medium')
-    config.sandbox = {'workers': 0, 'cpu_seconds': 5.0, 'memory_megabytes': 512, 'unsafe': ''}
+    config.sandbox = {'workers': 0, 'cpu_seconds': 15.0, 'memory_megabytes': 512, 'unsafe': ''}
     return config

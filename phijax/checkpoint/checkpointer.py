@@ -1,12 +1,14 @@
 """The checkpoints of one run: when they are written, which are kept, which is restored."""
 
 import contextlib
+import errno
 import functools
 import logging
 import math
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -269,7 +271,7 @@ class Checkpointer:
     def _sweep(self) -> None:
         if _is_first():
             for path in (*self.directory.glob('*.unfinished'), *self.directory.glob('*.deleted')):
-                shutil.rmtree(path)
+                _clear(path)
 
     def _failed(self, step: int, error: BaseException) -> None:
         newest = max({*self.steps()} - self._bad, default=None)
@@ -287,6 +289,19 @@ class Checkpointer:
             self._pending = None
         if _any(self.failure is not None) and self.failure is None:
             self.failure = SaveFailed('another process could not write the latest checkpoint')
+
+
+def _clear(path: Path) -> None:
+    """Deletes a folder; threads of a save that failed may write into it for a moment more."""
+    for left in reversed(range(20)):
+        try:
+            shutil.rmtree(path)
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY or not left:
+                raise
+            time.sleep(0.1)
+        else:
+            return
 
 
 def _reason(error: BaseException) -> str:

@@ -49,6 +49,11 @@ def build(make: type[T], values: Mapping[str, Any], prefix: str = '') -> T:
     return make(**values)
 
 
+def tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values out of a file of JSON, with tuples where it has lists."""
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 

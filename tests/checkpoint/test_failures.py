@@ -232,3 +232,23 @@ def test_a_failed_last_save_ends_the_run_with_an_error(
     with pytest.raises(KeyError, match='the first'):
         run(KeyError('the first'))
     assert len(told) == 2
+
+
+def test_what_a_failed_save_still_writes_does_not_fail_the_next(
+    saved: pathlib.Path, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (saved / '00000020.unfinished' / 'late').mkdir(parents=True)
+    rmtree, late = shutil.rmtree, iter(range(3))
+
+    def as_if_written_into(path: pathlib.Path, **options: bool) -> None:
+        if str(path).endswith('.unfinished') and next(late, None) is not None:
+            raise OSError(errno.ENOTEMPTY, 'Directory not empty', str(path))
+        rmtree(path, **options)
+
+    monkeypatch.setattr(shutil, 'rmtree', as_if_written_into)
+    with checkpoint.Checkpointer(saved, keep=1, warn=told.append) as keeper:
+        keeper.restore(abstract(make_state(0)))
+        keeper.save(25, make_state(25), {})
+        keeper.wait()
+    assert told == []
+    assert sorted(path.name for path in saved.iterdir()) == ['00000010', '00000025']

@@ -68,7 +68,8 @@ def test_two_processes_save_fail_and_restore_as_one(tmp_path: pathlib.Path) -> N
     with socket.socket() as listener:
         listener.bind(('127.0.0.1', 0))
         address = f'127.0.0.1:{listener.getsockname()[1]}'
-    environment = os.environ | {'XLA_FLAGS': '--xla_force_host_platform_device_count=4'}
+    flags = f'{os.environ["XLA_FLAGS"]} --xla_force_host_platform_device_count=4'
+    environment = os.environ | {'XLA_FLAGS': flags}
     command = [sys.executable, '-c', SCRIPT, address]
     processes = [
         subprocess.Popen(

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 from phijax import assets
-from phijax.sandbox import Job, wanted_names
+from phijax.sandbox import Job, Limits, wanted_names
 
 NAMES = ('humaneval', 'benchmarks')
+# A solution of MBPP takes 5 s on a slow core.
+LIMITS = Limits(cpu_seconds=30)
 
 
 @functools.cache
@@ -42,7 +44,7 @@ def mbpp_job(item: dict[str, Any], change: Callable[[str], str] = str) -> Job:
     tests = '\n'.join(item['test_list'] + item['challenge_test_list'])
     setup = item['test_setup_code']
     names = wanted_names(tests, setup, defined)
-    return Job(code=change(item['code']), tests=tests, names=names, setup=setup)
+    return Job(code=change(item['code']), tests=tests, names=names, setup=setup, limits=LIMITS)
 
 
 def _rows(asset: str, member: str) -> list[dict[str, Any]]:

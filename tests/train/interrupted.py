@@ -19,9 +19,6 @@ from phijax import checkpoint
 from phijax.data import mixture
 from phijax.train import metrics, stop
 
-# Compiling costs these runs more than running.
-os.environ['XLA_FLAGS'] = f'{os.environ["XLA_FLAGS"]} --xla_backend_optimization_level=0'
-
 # tensorboardX would load it for nothing, which takes longer than all the rest.
 sys.modules.setdefault('torch', None)
 

@@ -60,15 +60,14 @@ def write(directory: pathlib.Path, fields: dict[str, Any]) -> str:
 
 @pytest.fixture
 def quick(tmp_path: pathlib.Path) -> dict[str, str]:
-    """Environment in which a run starts sooner: compiled with less care, and without torch.
+    """Environment in which a run starts sooner: without torch.
 
     tensorboardX would load that for nothing.
     """
     (tmp_path / 'without').mkdir()
     (tmp_path / 'without' / 'torch.py').write_text('raise ImportError\n')
-    flags = '--xla_force_host_platform_device_count=1 --xla_backend_optimization_level=0'
     paths = [str(tmp_path / 'without'), *filter(None, [os.environ.get('PYTHONPATH')])]
-    return {'PYTHONPATH': os.pathsep.join(paths), 'XLA_FLAGS': flags}
+    return {'PYTHONPATH': os.pathsep.join(paths)}
 
 
 @pytest.fixture

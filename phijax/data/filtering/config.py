@@ -9,7 +9,7 @@ from typing import Any
 
 from phijax.data.client import Budget, Endpoint
 from phijax.data.filtering import annotate, decontaminate, deduplicate, features, forest, rubric
-from phijax.data.settings import build, check
+from phijax.data.settings import build, check, tuples
 from phijax.data.tokenize.config import source
 from phijax.errors import check_keys
 
@@ -206,7 +206,7 @@ def from_dict(values: Mapping[str, Any]) -> Config:
         )
         source(name, fields)
     groups = {
-        name: build(make, _tuples(values.get(name, {})), f'{name}.')
+        name: build(make, tuples(values.get(name, {})), f'{name}.')
         for name, make in _GROUPS.items()
     }
     config = Config(
@@ -221,7 +221,3 @@ def _check_endpoint(config: Config) -> None:
     if config.annotate.grader == 'endpoint':
         build(Budget, config.budget, 'budget.')
         build(Endpoint, {'model': config.annotate.model, **config.endpoint}, 'endpoint.')
-
-
-def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}

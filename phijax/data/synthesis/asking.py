@@ -79,7 +79,7 @@ class Kind(Protocol):
     def prompt(self, index: int, factors: Mapping[str, str]) -> Prompt:
         """What is asked for an index."""
 
-    def text(self, answer: Answer) -> str:
+    def text(self, prompt: Prompt, answer: Answer, /) -> str:
         """The text of the document that an answer makes."""
 
     def check(self, prompt: Prompt, text: str) -> Problem | None:
@@ -161,7 +161,7 @@ class Result:
         self.answer, self.asked = answer, self.asked + 1
         usage = answer.usage or (0, 0)
         self.tokens = (self.tokens[0] + usage[0], self.tokens[1] + usage[1])
-        self.text = kind.text(answer) if answer.status == 'ok' else answer.text
+        self.text = kind.text(self.prompt, answer) if answer.status == 'ok' else answer.text
         self.problem = _problem_of(answer) or kind.check(self.prompt, self.text)
 
 

@@ -1,7 +1,8 @@
 """The chain: which stage reads which, and running them one after the other.
 
-topics ──> texts ──> pairs      plain
-seeds ──────┘
+topics ──┐
+seeds ───┼──> texts ──> pairs      plain
+mine ────┘
 """
 
 from __future__ import annotations
@@ -16,18 +17,20 @@ from phijax.data import stage
 from phijax.data.engines import Engine
 from phijax.data.stage import Stage, Step
 from phijax.data.synthesis import seeds, texts, writing
-from phijax.data.synthesis.config import GENRES, Config
+from phijax.data.synthesis.config import Config, wording
+from phijax.data.synthesis.exercises import mining
 
 log = logging.getLogger(__name__)
 
 STAGES = (
     Stage('topics', writing.find_topics, groups=('topics', 'teacher'), is_single=True),
     Stage('seeds', seeds.work, groups=('sources', 'seeds'), is_single=True),
+    Stage('mine', mining.work, groups=('sources', 'exercises'), is_single=True),
     Stage(
         'texts',
         writing.write_texts,
-        ('topics', 'seeds'),
-        ('texts', 'teacher', 'diversity'),
+        ('topics', 'seeds', 'mine'),
+        ('texts', 'exercises', 'teacher', 'diversity'),
         is_single=True,
     ),
     Stage(
@@ -74,7 +77,7 @@ def make_step(each: Stage, config: Config, workdir: Path, done: Mapping[str, Ste
     """The step of a stage under a config, whose inputs are done."""
     settings: dict[str, Any] = {name: config.group(name) for name in each.groups}
     if 'texts' in each.groups:
-        settings['wording'] = texts.identity(GENRES[config.texts.kind], config.texts)
+        settings['wording'] = texts.identity(wording(config.texts.kind), config.texts)
     plain = json.loads(json.dumps(settings))
     runtime = {'endpoint': dict(config.endpoint), 'budget': dict(config.budget)}
     return stage.make_step(each, workdir, 1, plain, done, runtime)

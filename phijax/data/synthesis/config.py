@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from phijax.data.client import Budget, Endpoint
-from phijax.data.settings import build, check
-from phijax.data.synthesis import commonsense, dialogue, diversity, seeds, textbooks, texts, topics
+from phijax.data.settings import build, check, tuples
+from phijax.data.synthesis import (
+    commonsense,
+    dialogue,
+    diversity,
+    exercises,
+    seeds,
+    textbooks,
+    texts,
+    topics,
+)
 from phijax.data.synthesis.asking import Teacher
+from phijax.data.synthesis.exercises import mining
 from phijax.data.tokenize.config import source
 from phijax.errors import check_keys
 
@@ -23,6 +33,19 @@ GENRES = {
         dialogue.DIALOGUE,
     )
 }
+
+
+KINDS = (*GENRES, exercises.KIND)
+
+
+def said(kind: str) -> Callable[[str], str]:
+    """What of a text of a kind is language."""
+    return exercises.said if kind == exercises.KIND else GENRES[kind].said
+
+
+def wording(kind: str) -> tuple[str, ...]:
+    """The folders of templates that a kind is asked for with."""
+    return (kind, exercises.COMPLETED) if kind == exercises.KIND else (kind,)
 
 
 @dataclass(frozen=True)
@@ -73,6 +96,7 @@ class Config:
     topics: topics.Settings
     seeds: seeds.Settings
     texts: texts.Settings
+    exercises: mining.Settings
     teacher: Teacher
     diversity: diversity.Settings
     plain: Plain
@@ -88,6 +112,7 @@ _GROUPS: dict[str, Any] = {
     'topics': topics.Settings,
     'seeds': seeds.Settings,
     'texts': texts.Settings,
+    'exercises': mining.Settings,
     'teacher': Teacher,
     'diversity': diversity.Settings,
     'plain': Plain,
@@ -104,25 +129,25 @@ def from_dict(values: Mapping[str, Any]) -> Config:
     """
     check_keys('', {name: {} for name in GROUPS} | dict(values), GROUPS)
     groups = {
-        name: build(make, _tuples(values.get(name, {})), f'{name}.')
+        name: build(make, tuples(values.get(name, {})), f'{name}.')
         for name, make in _GROUPS.items()
     }
     plain = {name: values.get(name, {}) for name in ('sources', 'endpoint', 'budget')}
     for name, fields in plain['sources'].items():
         source(name, fields)
     config = Config(**plain, **groups)
-    _check_kind(config.texts.kind, config.pairs.samples)
+    _check_kind(config)
     check(bool(config.teacher.model), 'teacher.model', config.teacher.model, 'the name of a model')
     build(Budget, config.budget, 'budget.')
     build(Endpoint, {'model': config.teacher.model, **config.endpoint}, 'endpoint.')
     return config
 
 
-def _check_kind(kind: str, pairs: int) -> None:
-    check(kind in GENRES, 'texts.kind', kind, f'one of {", ".join(GENRES)}')
+def _check_kind(config: Config) -> None:
+    kind, pairs, mode = config.texts.kind, config.pairs.samples, config.exercises.mode
+    check(kind in KINDS, 'texts.kind', kind, f'one of {", ".join(KINDS)}')
     fits = not pairs or kind == dialogue.DIALOGUE.name
     check(fits, 'pairs.samples', pairs, '0, where texts.kind is not dialogue')
-
-
-def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+    wanted = ' or '.join(mining.MODES) if kind == exercises.KIND else "''"
+    fits = bool(mode) == (kind == exercises.KIND)
+    check(fits, 'exercises.mode', mode, f'{wanted}, where texts.kind is {kind}')

@@ -116,7 +116,7 @@ class Flawed:
             seeds=(factors['conversation'],),
         )
 
-    def text(self, answer: Answer) -> str:
+    def text(self, _: Prompt, answer: Answer, /) -> str:
         """The rejected answer; `pair` makes the record of it."""
         return answer.text.strip()
 

@@ -17,7 +17,7 @@ from phijax.data.files import write_json
 from phijax.data.stage import Account, Step
 from phijax.data.synthesis import diversity, records
 from phijax.data.synthesis.asking import COPIED, DUPLICATE
-from phijax.data.synthesis.config import GENRES, GROUPS, Config
+from phijax.data.synthesis.config import GROUPS, Config, said
 from phijax.data.synthesis.diversity import Written
 from phijax.report import web
 
@@ -92,7 +92,7 @@ def _comparison(config: Config, done: Mapping[str, Step]) -> list[dict[str, Any]
     plain = written(done['plain'], config.plain.samples, str)
     if not plain:
         return []
-    own = written(done['texts'], len(plain), GENRES[config.texts.kind].said)
+    own = written(done['texts'], len(plain), said(config.texts.kind))
     both = [diversity.judge(each[: len(own)], config.diversity)[0] for each in (own, plain)]
     return [
         {
@@ -105,15 +105,15 @@ def _comparison(config: Config, done: Mapping[str, Step]) -> list[dict[str, Any]
     ]
 
 
-def written(step: Step, count: int, said: Callable[[str], str]) -> list[Written]:
+def written(step: Step, count: int, speech: Callable[[str], str]) -> list[Written]:
     """The first texts of a step by index, copies among them too."""
     found: list[tuple[int, Written]] = []
     for item, row in itertools.islice(records.read(step), count):
-        found.append((row['index'], Written(said(item.text), '', {})))
+        found.append((row['index'], Written(speech(item.text), '', {})))
     for path in records.parts(step, records.REJECTED):
         for row in records.rows_of(path):
             if row['reason'] in (COPIED, DUPLICATE):
-                found.append((row['index'], Written(said(row['text']), '', {})))
+                found.append((row['index'], Written(speech(row['text']), '', {})))
     return [each for _, each in sorted(found, key=lambda pair: pair[0])][:count]
 
 

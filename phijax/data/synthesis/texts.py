@@ -52,7 +52,7 @@ class Settings:
     """What is written.
 
     Attributes:
-        kind: `code`, `knowledge`, `commonsense` or `dialogue`.
+        kind: `code`, `knowledge`, `commonsense`, `dialogue` or `exercises`.
         samples: how many texts are asked for.
         seed: of the order of levels and extracts.
         views: what prompts show, where it is not the kind's own choice.
@@ -152,7 +152,7 @@ class Texts:
             schema=self._genre.schema,
         )
 
-    def text(self, answer: Answer) -> str:
+    def text(self, _: Prompt, answer: Answer, /) -> str:
         """What the teacher wrote, as the document of its genre."""
         return self._genre.text(answer)
 
@@ -181,13 +181,12 @@ def _first_number(text: str) -> int:
     return int(found[0]) if found else 0
 
 
-def identity(genre: Genre, settings: Settings) -> str:
-    """The sha256 of the templates and levels: other wording makes other texts."""
-    templates = prompts.load(genre.name, settings.templates)
-    digests = {name: each.digest for name, each in templates.items()}
+def identity(kinds: Sequence[str], settings: Settings) -> str:
+    """The sha256 of the templates and levels of kinds: other wording makes other texts."""
+    templates = {kind: prompts.load(kind, settings.templates) for kind in kinds}
     plain = [
-        digests,
-        prompts.load_levels(genre.name, settings.levels),
+        {kind: {n: each.digest for n, each in found.items()} for kind, found in templates.items()},
+        prompts.load_levels(settings.kind, settings.levels),
         dataclasses.asdict(settings),
     ]
     return hashlib.sha256(json.dumps(plain).encode()).hexdigest()

@@ -11,11 +11,14 @@ from typing import Any
 
 from phijax.data import attributes, document, progress
 from phijax.data.client import Answer, Budget, Client, Endpoint, Request
+from phijax.data.document import Document
+from phijax.data.settings import tuples
 from phijax.data.stage import Account, Task
 from phijax.data.synthesis import (
     config,
     dialogue,
     diversity,
+    exercises,
     prompts,
     records,
     taxonomy,
@@ -23,6 +26,7 @@ from phijax.data.synthesis import (
     topics,
 )
 from phijax.data.synthesis.asking import Ask, Kind, Problem, Prompt, Result, Run, Teacher, Window
+from phijax.data.synthesis.exercises import mining
 from phijax.data.synthesis.factors import Cell, Sampler
 
 # All stages pay out of one journal, so that the budget is of the whole run.
@@ -76,20 +80,44 @@ def find_topics(task: Task) -> Account:
 
 def write_texts(task: Task) -> Account:
     """Writes the texts, window by window."""
-    settings = texts.Settings(**plain_values(task.settings['texts']))
+    settings = texts.Settings(**tuples(task.settings['texts']))
+    kind = _exercises(task, settings) if settings.kind == exercises.KIND else _prose(task, settings)
+    asked = Teacher(**task.settings['teacher'])
+    return _written(task, kind, asked, min(settings.samples, kind.sampler.size), settings.kind)
+
+
+def _prose(task: Task, settings: texts.Settings) -> Kind:
     step = task.input('topics')
     paths = attributes.read(step.part('topics', 0), 'path')['path']
-    extracts = [
-        each for group in document.read(task.input('seeds').part('extracts', 0)) for each in group
-    ]
-    kind = texts.Texts(
+    return texts.Texts(
         config.GENRES[settings.kind],
         settings,
         [tuple(path.split(taxonomy.SEPARATOR)) for path in paths],
-        extracts,
+        _extracts(task),
     )
-    asked = Teacher(**task.settings['teacher'])
-    return _written(task, kind, asked, settings.samples, settings.kind)
+
+
+def _exercises(task: Task, settings: texts.Settings) -> Kind:
+    asked = mining.Settings(**task.settings['exercises'])
+    words, found = mining.read(task.input('mine'))
+    if asked.mode == 'completed':
+        return exercises.Completed(
+            asked, found, mining.protected(), seed=settings.seed, templates=settings.templates
+        )
+    return exercises.Written(
+        asked,
+        words,
+        mining.protected(),
+        _extracts(task),
+        seed=settings.seed,
+        templates=settings.templates,
+        levels=settings.levels,
+    )
+
+
+def _extracts(task: Task) -> list[Document]:
+    path = task.input('seeds').part('extracts', 0)
+    return [each for group in document.read(path) for each in group]
 
 
 def write_plain(task: Task) -> Account:
@@ -143,7 +171,7 @@ class Plain:
         most = 2 * self._words + texts.SPARE_TOKENS
         return Prompt(index, factors, template.name, template.digest, messages, most)
 
-    def text(self, answer: Answer) -> str:
+    def text(self, _: Prompt, answer: Answer, /) -> str:
         """What the teacher wrote."""
         return answer.text.strip()
 
@@ -164,7 +192,7 @@ def _written(
     source: str,
     on_kept: Callable[[Result], None] = lambda each: None,
 ) -> Account:
-    limits = diversity.Settings(**plain_values(task.settings['diversity']))
+    limits = diversity.Settings(**tuples(task.settings['diversity']))
     windows: list[dict[str, Any]] = []
     reasons: Counter[str] = Counter()
     num_bytes = 0
@@ -199,8 +227,3 @@ def _facts(window: Window) -> dict[str, Any]:
 
 def _name(cell: Cell) -> str:
     return ', '.join(f'{factor} {level}' for factor, level in cell)
-
-
-def plain_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values out of a file of JSON, with tuples where it has lists."""
-    return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}

@@ -27,14 +27,14 @@ class Execution:
 
     Attributes:
         workers: programs at once.
-        cpu_seconds: the processor's time that one may take.
+        cpu_seconds: the processor's time that one may take; a solution of MBPP's own takes 5.
         memory_megabytes: the memory that one may take.
         unsafe: empty, or I_UNDERSTAND to run them where the system cannot contain them.
         cache: a file of verdicts that are known, which is made or added to; empty for none.
     """
 
     workers: int = 1
-    cpu_seconds: float = 5.0
+    cpu_seconds: float = 15.0
     memory_megabytes: int = 512
     unsafe: str = ''
     cache: str = ''
