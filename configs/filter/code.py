@@ -36,6 +36,7 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
         'rubric': 'code',
         'sample': 600 if small else 4000,
         'double_fraction': 0.05,
+        'max_bad_fraction': 0.02,
         'cut': 3,
     }
     limits = {'requests_per_minute': 0, 'tokens_per_minute': 0, 'max_concurrency': 64}

@@ -38,6 +38,7 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
         'rubric': 'web',
         'sample': 200 if small else 4000,
         'double_fraction': 0.05,
+        'max_bad_fraction': 0.02,
         'cut': 3,
     }
     limits = {'requests_per_minute': 0, 'tokens_per_minute': 0, 'max_concurrency': 64}
@@ -51,9 +52,8 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
         'min_samples_leaf': 5,
         'held_out': 0.2,
     }
-    amounts = (0.6, 0.2)
     bounds = {'max_topic_share': 1.0, 'num_params': 0}
-    config.select = {'rule': 'fraction', 'amounts': amounts, **bounds}
+    config.select = {'rule': 'fraction', 'amounts': (0.6, 0.2), **bounds}
     config.deduplicate = {'threshold': 0.85, 'ngram': 5}
     config.decontaminate = {'ngram': 13, 'tau': 0.95, 'own_items': ''}
     config.tokenize = {'tokenizer': '', 'vocab_size': 1024 if small else 8192}

@@ -25,7 +25,13 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
     config.sources = {'library': {'kind': 'installed'}}
     config.seeds = {'max_extracts': 200 if small else 10_000}
     config.texts = {'kind': 'exercises', 'samples': samples, 'seed': 0}
-    config.exercises = {'mode': mode, 'attempts': 4, 'is_permissive': True, 'unsafe': ''}
+    config.exercises = {
+        'mode': mode,
+        'files': 1500 if variant == 'smoke' else 0,
+        'attempts': 4,
+        'is_permissive': True,
+        'unsafe': '',
+    }
     config.teacher = {
         'model': 'teacher',
         'temperature': 1.0,

@@ -21,6 +21,8 @@ from phijax.data.synthesis.config import GROUPS, Config, said
 from phijax.data.synthesis.diversity import Written
 from phijax.report import web
 
+# Factors with too many levels to list.
+MAIN = ('topic', 'object', 'function')
 SHOWN, SHOWN_REJECTED, EXCERPT = 30, 20, 6000
 TREE_LINES = 2500
 LIMITS = (
@@ -123,7 +125,7 @@ def _levels(step: Step) -> dict[str, dict[str, int]]:
     for _, row in records.read(step):
         for name, level in json.loads(row['factors']).items():
             counts.setdefault(name, Counter())[level] += 1
-    return {name: dict(each) for name, each in counts.items() if name != 'topic'}
+    return {name: dict(each) for name, each in counts.items() if name not in MAIN}
 
 
 def _page(config: Config, found: Mapping[str, Any], done: Mapping[str, Step]) -> str:

@@ -10,6 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from tests.data.synthesis.exercises import shelf
+
+# How the system messages of exercises begin.
+CODERS = ('You write programming exercises', 'You are a Python programmer')
 SYLLABLES = [a + b for a in 'bcdfgklmnprstv' for b in 'aeiou']
 # One in so many first answers has each fault.
 FAULTS = ('refused', 'repetitive', 'echo', 'short', 'fence', 'off_topic')
@@ -27,6 +31,8 @@ def write(body: Mapping[str, Any]) -> str:
     if 'response_format' in body:
         properties = body['response_format']['json_schema']['schema']['properties']
         return topics(chance) if 'topics' in properties else conversation(prompt, chance)
+    if body['messages'][0]['content'].startswith(CODERS):
+        return exercise(prompt, chance)
     draw = chance.randrange(FAULT_RATE if AGAIN not in prompt else 5 * FAULT_RATE)
     return _FAULTY[FAULTS[draw]](prompt, chance) if draw < len(FAULTS) else text(prompt, chance)
 
@@ -52,6 +58,27 @@ def conversation(prompt: str, chance: random.Random) -> str:
         for n in range(4)
     ]
     return json.dumps({'messages': turns})
+
+
+def exercise(prompt: str, chance: random.Random) -> str:
+    """A function of the name that is asked for; two in five are wrong in one of several ways."""
+    given = re.search(r'Complete this.*?def (\w+)', prompt, re.DOTALL)
+    name = given[1] if given else re.search(r'`(\w+)`', prompt)[1]
+    body = shelf.SOLUTIONS[name] if given else _exercise(name, chance)
+    wrong = [
+        body.replace('return ', 'return 1 + '),
+        body.replace(name, 'other'),
+        body[:-3],
+        REFUSAL,
+    ]
+    return f'```python\n{body if chance.random() < 0.6 else chance.choice(wrong)}```'
+
+
+def _exercise(name: str, chance: random.Random) -> str:
+    number = chance.randrange(2, 99)
+    about = ' '.join(word(chance) for _ in range(12))
+    examples = ''.join(f'    >>> {name}({n})\n    {n * number}\n' for n in range(3))
+    return f'def {name}(x):\n    """{about}.\n\n{examples}    """\n    return x * {number}\n'
 
 
 def prose(prompt: str, chance: random.Random, count: int) -> str:

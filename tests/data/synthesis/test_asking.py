@@ -31,7 +31,7 @@ class Counting:
         said = f'{index} {factors["topic"]} {factors["form"]}'
         return Prompt(index, factors, 'k/f', 'd', ({'role': 'user', 'content': said},), 50)
 
-    def text(self, answer):
+    def text(self, _, answer):
         return answer.text.strip()
 
     def said(self, text):

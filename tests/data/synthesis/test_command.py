@@ -67,7 +67,7 @@ def test_how_the_command_ends(tmp_path, start_command, script, changes, code, me
     assert 'Traceback' not in errors
 
 
-@pytest.mark.parametrize('name', ['textbooks', 'commonsense', 'dialogue'])
+@pytest.mark.parametrize('name', ['textbooks', 'commonsense', 'dialogue', 'exercises'])
 def test_the_configs_of_the_repository_run_small(name, tmp_path, start_command):
     with server.run(Script(write=teacher.write)) as running:
         process = start_command(

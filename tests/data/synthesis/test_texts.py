@@ -79,9 +79,9 @@ def test_a_prompt_that_shows_an_extract_may_not_speak_of_the_topic(tmp_path):
 def test_other_wording_is_another_identity(tmp_path):
     (tmp_path / 'a.jinja').write_text('---\nabout: a\nsystem: b\n---\nc')
     own = Settings(kind='commonsense', templates=str(tmp_path))
-    before = texts.identity(COMMONSENSE, own)
+    before = texts.identity(['commonsense'], own)
     (tmp_path / 'a.jinja').write_text('---\nabout: a\nsystem: b\n---\nd')
-    assert texts.identity(COMMONSENSE, own) != before
+    assert texts.identity(['commonsense'], own) != before
     assert json.dumps(before)
 
 

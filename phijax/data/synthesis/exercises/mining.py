@@ -10,6 +10,7 @@ import ast
 import builtins
 import functools
 import importlib.metadata
+import itertools
 import json
 import re
 import sys
@@ -50,6 +51,7 @@ class Settings:
         mode: '' for none. `written`: the teacher is given a name, and writes docstring, examples
             and body. `completed`, for a weak teacher: it is given a mined function's signature and
             docstring, and writes the body.
+        files: of each source that are read at most; 0 for all.
         verbs, objects, qualifiers: how many of each there are at most; a few may be left out so
             that they come equally often with all else.
         packages: that use a word, at least.
@@ -61,6 +63,7 @@ class Settings:
     """
 
     mode: str = ''
+    files: int = 0
     verbs: int = 100
     objects: int = 2000
     qualifiers: int = 60
@@ -76,6 +79,7 @@ class Settings:
         check(self.mode in ('', *MODES), 'exercises.mode', self.mode, ' or '.join(MODES))
         for name in ('verbs', 'objects', 'qualifiers', 'packages', 'functions', 'attempts'):
             check(getattr(self, name) > 0, f'exercises.{name}', getattr(self, name), 'more than 0')
+        check(self.files >= 0, 'exercises.files', self.files, '0 or more')
         check(self.cpu_seconds > 0, 'exercises.cpu_seconds', self.cpu_seconds, 'above 0')
 
     def require(self) -> sandbox.Isolation:
@@ -124,7 +128,7 @@ def work(task: Task) -> Account:
     used, dropped = names.Count(), Counter[str]()
     found: list[Mined] = []
     seen: set[str] = set()
-    for item in _files(task.settings['sources'], settings.is_permissive):
+    for item in _files(task.settings['sources'], settings):
         if isinstance(item, Dropped):
             dropped[item.reason] += 1
             continue
@@ -155,8 +159,8 @@ def protected() -> names.Protected:
 
 def functions(path: str, tree: ast.Module, text: str) -> Iterator[Mined | str]:
     """The functions at the top of a file that have examples, or why there is no use in one."""
-    top = _Top(tree)
-    for node in tree.body:
+    top = _Top(tree) if '>>>' in text else None
+    for node in tree.body if top else ():
         docstring = ast.get_docstring(node) if isinstance(node, ast.FunctionDef) else None
         if isinstance(node, ast.FunctionDef) and docstring and '>>>' in docstring:
             yield _mined(path, node, top, text)
@@ -278,15 +282,16 @@ def _docstring(pieces: list[str | Example | None]) -> str:
 
 
 def _files(
-    sources: Mapping[str, Mapping[str, Any]], is_permissive: bool
+    sources: Mapping[str, Mapping[str, Any]], settings: Settings
 ) -> Iterator[tuple[str, ast.Module, str] | Dropped]:
     """The programs of the sources, each with its path and tree."""
     for name, values in sorted(sources.items()):
-        installed = values.get('kind') == 'installed'
-        for item in source(name, values).read(name):
+        needs_licence = settings.is_permissive and values.get('kind') == 'installed'
+        found = source(name, values).read(name)
+        for item in itertools.islice(found, settings.files or None):
             if isinstance(item, Dropped):
                 yield item
-            elif installed and is_permissive and not _is_permissive(item.path):
+            elif needs_licence and not _is_permissive(item.path):
                 yield Dropped('license', item.path)
             else:
                 yield _parsed(item)

@@ -68,13 +68,17 @@ def divide(name: str) -> Parts | None:
     return Parts(verb, '_'.join(thing), '_'.join(how)) if fits else None
 
 
-def in_code(tree: ast.AST) -> Iterator[Parts]:
+def in_code(tree: ast.Module) -> Iterator[Parts]:
     """The parts of the names of all functions of a program, of those that have parts."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef):
-            parts = divide(node.name)
-            if parts:
-                yield parts
+    left: list[ast.AST] = [tree]
+    while left:
+        node = left.pop()
+        parts = divide(node.name) if isinstance(node, ast.FunctionDef) else None
+        if parts:
+            yield parts
+        # Statements alone: to walk through all expressions takes ten times as long.
+        for block in ('body', 'orelse', 'finalbody', 'handlers', 'cases'):
+            left += getattr(node, block, ())
 
 
 class Count:
