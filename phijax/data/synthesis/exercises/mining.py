@@ -159,8 +159,10 @@ def protected() -> names.Protected:
 
 def functions(path: str, tree: ast.Module, text: str) -> Iterator[Mined | str]:
     """The functions at the top of a file that have examples, or why there is no use in one."""
-    top = _Top(tree) if '>>>' in text else None
-    for node in tree.body if top else ():
+    if '>>>' not in text:
+        return
+    top = _Top(tree)
+    for node in tree.body:
         docstring = ast.get_docstring(node) if isinstance(node, ast.FunctionDef) else None
         if isinstance(node, ast.FunctionDef) and docstring and '>>>' in docstring:
             yield _mined(path, node, top, text)
