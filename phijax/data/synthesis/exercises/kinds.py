@@ -7,6 +7,7 @@ completed, with its solution; the function's name is constrained). That examples
 from __future__ import annotations
 
 import ast
+import itertools
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -132,8 +133,8 @@ class Written(_Judged):
             more = [_NO_QUALIFIER] if part == 'qualifier' else []
             styles[part] = _even([*more, *words[part]], styles)
         self.sampler = Sampler({'object': words['object'], **styles}, seed)
-        for form in self._templates:
-            self.prompt(0, self.sampler(0) | {'form': form})
+        for form, view in itertools.product(self._templates, styles['view']):
+            self.prompt(0, self.sampler(0) | {'form': form, 'view': view})
 
     def prompt(self, index: int, factors: Mapping[str, str]) -> Prompt:
         """What is asked for an index."""

@@ -32,7 +32,7 @@ from phijax.data.synthesis.exercises.programs import Function
 from phijax.data.tokenize.config import source
 from phijax.errors import InputError
 
-WORDS, FUNCTIONS, VERDICTS = 'words', 'functions', 'verdicts'
+WORDS, FUNCTIONS = 'words', 'functions'
 BENCHMARKS = ('humaneval', 'mbpp')
 # Our choice: what a lesson can show.
 MAX_DOCSTRING, MAX_LINES = 1500, 60
@@ -133,7 +133,7 @@ def work(task: Task) -> Account:
             dropped[item.reason] += 1
             continue
         path, tree, text = item
-        used.add(PurePosixPath(path).parts[0], names.in_code(tree))
+        used.add(_package(path), names.in_code(tree))
         for made in functions(path, tree, text):
             reason = made if isinstance(made, str) else _why_dropped(made, guarded, seen)
             dropped[f'function_{reason}'] += bool(reason)
@@ -146,6 +146,12 @@ def work(task: Task) -> Account:
     _write(task, kept, _words(used, settings, guarded))
     counts = {reason: count for reason, count in sorted(dropped.items()) if count}
     return Account(len(kept) + sum(counts.values()), len(kept), counts)
+
+
+def _package(path: str) -> str:
+    """Where a file belongs: a package of what is installed, or else the folder that it is in."""
+    place = PurePosixPath(path)
+    return str(place.parent) if place.is_absolute() else place.parts[0]
 
 
 def protected() -> names.Protected:
