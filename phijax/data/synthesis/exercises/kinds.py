@@ -170,7 +170,7 @@ class Written(_Judged):
 class Completed(_Judged):
     """Bodies for mined functions; a `Kind` of `asking`.
 
-    Factors are `function` and `attempt`. Of several examples the last is not shown to the teacher,
+    Factors are `function`, `form` (a template) and `attempt`. Of several examples the last is not shown to the teacher,
     so that a body which only knows the others is found out; the document has them all.
     """
 
@@ -190,15 +190,24 @@ class Completed(_Judged):
         """
         super().__init__(settings, protected)
         check(bool(found), 'sources', 'without a function', 'code with examples that hold')
-        [self._template] = prompts.load(COMPLETED, templates).values()
+        self._templates = prompts.load(COMPLETED, templates)
         self._mined = {f'{each.path}/{each.function.name}': each for each in found}
         attempts = [str(number) for number in range(settings.attempts)]
-        self.sampler = Sampler({'function': list(self._mined), 'attempt': attempts}, seed)
+        self.sampler = Sampler(
+            {
+                'function': list(self._mined),
+                'form': list(self._templates),
+                'attempt': attempts,
+            },
+            seed,
+        )
+        for form in self._templates:
+            self.prompt(0, self.sampler(0) | {'form': form})
 
     def prompt(self, index: int, factors: Mapping[str, str]) -> Prompt:
         """What is asked for an index."""
         mined = self._mined[factors['function']]
-        template = self._template
+        template = self._templates[factors['form']]
         values = {'name': mined.function.name, 'head': _shown(mined)}
         messages = template.render(values)
         return Prompt(
