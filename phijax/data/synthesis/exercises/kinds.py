@@ -170,8 +170,9 @@ class Written(_Judged):
 class Completed(_Judged):
     """Bodies for mined functions; a `Kind` of `asking`.
 
-    Factors are `function`, `form` (a template) and `attempt`. Of several examples the last is not shown to the teacher,
-    so that a body which only knows the others is found out; the document has them all.
+    Factors are `function`, `form` (a template) and `attempt`. Of several examples the last is not
+    shown to the teacher, so that a body which only knows the others is found out; the document has
+    them all.
     """
 
     def __init__(
