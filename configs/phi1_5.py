@@ -26,7 +26,7 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
     # Loss chunk, remat and mesh: docs/design/0006-plan.md.
     config.loss_chunk = 256
     config.mesh = {'data': 1, 'fsdp': -1, 'tensor': 1, 'layout': 'zero3', 'rows_per_device': 8}
-    config.data = {'directory': 'data/phi1_5', 'made_by': 'configs/tokenize/phi1_5.py'}
+    config.data = {'directory': 'data/phi1_5', 'made_by': 'configs/tokenize/made.py:phi1_5'}
     config.data.update(prepare={}, length=2048, attention='packed')
     # Source: sec. 2.3: 80 % new synthetic text, 20 % phi-1's data.
     config.data.weights = {'textbooks': 0.8, 'code': 0.2}

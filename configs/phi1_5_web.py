@@ -21,7 +21,7 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
     config.name = 'phi1_5_web'
     # Source: sec. 2.4: about 40 % web, 20 % code, 40 % synthetic text.
     config.data.weights = {'web': 0.4, 'code': 0.2, 'textbooks': 0.4}
-    config.data.made_by = 'configs/tokenize/phi1_5.py:web'
+    config.data.made_by = 'configs/tokenize/made.py:phi1_5_web'
     if variant == 'full':
         # Source: table 1: 300B tokens.
         config.num_steps = 300_000_000_000 // (2048 * 2048)

@@ -31,7 +31,7 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
     config.loss_chunk = 512
     config.mesh = {'data': 1, 'fsdp': -1, 'tensor': 1, 'layout': 'zero3', 'rows_per_device': 4}
     config.data = {'directory': 'data/exercises', 'prepare': {}}
-    config.data.update(made_by='configs/tokenize/exercises.py', weights={}, length=2048)
+    config.data.update(made_by='configs/tokenize/made.py:phi1_finetune', weights={}, length=2048)
     config.data.attention = 'packed'
     config.optimizer = {'schedule': 'linear', 'peak_rate': 1e-4, 'warmup_steps': steps // 120}
     config.optimizer.update(weight_decay=0.01, final_rate=0.0, decay_steps=0)

@@ -80,7 +80,7 @@ PHI1 = {
     'batch_size': 1024,
     'data.length': 2048,
     'data.attention': 'packed',
-    'data.weights': {},
+    'data.weights': {'code': 6.0, 'textbooks': 1.0},
     'init_from': '',
     'optimizer.schedule': 'linear',
     'optimizer.peak_rate': 1e-3,
@@ -124,6 +124,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     'phi1_small': PHI1,
     'phi1_finetune': PHI1
     | {
+        'data.weights': {},
         'num_steps': 6000,
         'batch_size': 256,
         'init_from': 'runs/phi1',

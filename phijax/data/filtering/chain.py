@@ -78,6 +78,8 @@ STAGES = (
     ),
 )
 NAMES = tuple(each.name for each in STAGES)
+# What is left out where everything is kept that is no copy and no leak.
+_GRADING = ('annotate', 'forest', 'score', 'select')
 GROUPS = tuple(dict.fromkeys(name for each in STAGES for name in each.groups if name != 'sources'))
 TOKENS = 'tokens'
 
@@ -90,7 +92,7 @@ def run(config: Config, workdir: Path, engine: Engine, only: str = '') -> dict[s
     """
     workdir.mkdir(parents=True, exist_ok=True)
     done: dict[str, Step] = {}
-    for each in STAGES:
+    for each in stages(config):
         step = make_step(each, config, workdir, done)
         if not only or each.name == only:
             on_device = each.on_device or (each.name == 'embed' and config.embed.kind == 'model')
@@ -99,6 +101,17 @@ def run(config: Config, workdir: Path, engine: Engine, only: str = '') -> dict[s
         if each.name == only:
             break
     return done
+
+
+def stages(config: Config) -> tuple[Stage, ...]:
+    """The stages of a config, in order."""
+    if config.select.rule != 'all':
+        return STAGES
+    return tuple(
+        dataclasses.replace(each, needs=tuple(name for name in each.needs if name not in _GRADING))
+        for each in STAGES
+        if each.name not in _GRADING
+    )
 
 
 def make_step(each: Stage, config: Config, workdir: Path, done: Mapping[str, Step]) -> Step:

@@ -15,7 +15,7 @@ from phijax.errors import check_keys
 
 SOURCES = ('files', 'stdlib', 'installed', 'hub')
 LANGUAGES = ('python', 'text')
-RULES = ('threshold', 'fraction', 'tokens')
+RULES = ('threshold', 'fraction', 'tokens', 'all')
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,8 @@ class Select:
     """What is kept.
 
     Attributes:
-        rule: what `amounts` are: scores to reach, fractions of the documents, or tokens.
+        rule: what `amounts` are: scores to reach, fractions of the documents, or tokens. With `all`
+            nothing is graded or scored, for text that was made to be learned from: `amounts` is 1.
         amounts: one for each phase of a curriculum, the widest phase first.
             Source: arXiv:2306.11644, sec. 2.1: 6B of 35B tokens are kept, 17 in 100.
         max_topic_share: of what a phase keeps, for each topic; 1 is no bound.
@@ -134,6 +135,13 @@ class Select:
             'select.rule',
             self.rule,
             'fraction or tokens, where topics or what to remember are bounded',
+        )
+        plain = self.amounts == (1.0,) and self.max_topic_share == 1 and not self.num_params
+        check(
+            self.rule != 'all' or plain,
+            'select.rule',
+            self.rule,
+            'fraction or tokens, where amounts, topics or what to remember are bounded',
         )
         check(self.bytes_per_token > 0, 'select.bytes_per_token', self.bytes_per_token, 'above 0')
         check(self.num_params >= 0, 'select.num_params', self.num_params, '0 or more')

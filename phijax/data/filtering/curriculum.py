@@ -11,8 +11,12 @@ from phijax.data.stage import Account, Step, Task
 
 def work(task: Task) -> Account:
     """Writes the documents of each phase of the shard: the only time that texts are copied."""
-    phases = attributes.read(task.input('select').part('phases', task.index), 'phase')['phase']
     left = list(verdicts.documents(task, task.index))
+    if 'select' in task.step.inputs:
+        path = task.input('select').part('phases', task.index)
+        phases = attributes.read(path, 'phase')['phase']
+    else:
+        phases = {row: 1 for row, _ in left}
     count = len(task.settings['select']['amounts'])
     for number in range(1, count + 1):
         kept = [item for row, item in left if phases[row] >= number]

@@ -44,8 +44,13 @@ def join(task: Task) -> Account:
 
 
 def _scores(task: Task, index: int) -> np.ndarray:
-    """The scores of the documents alive; those of the shard's that were scored are more."""
-    scored = verdicts.read(task.input('exact'), index)
+    """The scores of the documents alive; those of the shard's that were scored are more.
+
+    Where nothing was scored all are alike.
+    """
     alive = verdicts.alive(task.step.inputs, index)
+    if 'score' not in task.step.inputs:
+        return np.zeros(int(alive.sum()), np.float32)
+    scored = verdicts.read(task.input('exact'), index)
     scores = attributes.read(task.input('score').part('scores', index), 'score')['score']
     return scores[alive[scored]]

@@ -62,9 +62,9 @@ def gather(done: Mapping[str, Step]) -> dict[str, Any]:
     ]
     return {
         'funnel': funnel,
-        'grades': facts['annotate'],
-        'forest': facts['forest'],
-        'selection': facts['select'],
+        'grades': facts.get('annotate', {}),
+        'forest': facts.get('forest', {}),
+        'selection': facts.get('select', {}),
         'duplicates': facts['near'],
         'leaks': leaks.found(done['decontaminate'], embed.embedder(done['embed']).embed),
         'seconds': {name: round(step.seconds(), 1) for name, step in done.items()},
@@ -75,10 +75,7 @@ def gather(done: Mapping[str, Step]) -> dict[str, Any]:
 def _page(config: Config, found: Mapping[str, Any], done: Mapping[str, Step]) -> str:
     parts = [
         web.section('What was kept, and why the rest was not', _funnel(found['funnel'])),
-        web.section('What the grader said', *_grades(found['grades'])),
-        web.section('What the forest learned', *_forest(found['forest'])),
-        web.section('What the score keeps', *_selection(found['selection'])),
-        web.section('Kept and dropped, by tenths of the score', *_examples(found, done)),
+        *(_graded(found, done) if 'select' in done else ()),
         web.section('Near-duplicates', *_duplicates(found['duplicates'])),
         web.section('Benchmark leaks', *_leaks(found['leaks'])),
         web.section('Time', _times(found)),
@@ -86,6 +83,13 @@ def _page(config: Config, found: Mapping[str, Any], done: Mapping[str, Step]) ->
         web.section('Settings', web.table(_flat(_settings(config)))),
     ]
     return web.page('A filtered pile', parts)
+
+
+def _graded(found: Mapping[str, Any], done: Mapping[str, Step]) -> Iterable[str]:
+    yield web.section('What the grader said', *_grades(found['grades']))
+    yield web.section('What the forest learned', *_forest(found['forest']))
+    yield web.section('What the score keeps', *_selection(found['selection']))
+    yield web.section('Kept and dropped, by tenths of the score', *_examples(found, done))
 
 
 def _funnel(rows: Sequence[Mapping[str, Any]]) -> str:
