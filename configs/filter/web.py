@@ -37,9 +37,9 @@ def get_config(variant: str = 'full') -> ml_collections.ConfigDict:
         'grader': 'heuristic',
         'rubric': 'web',
         'sample': 200 if small else 4000,
-        'double_fraction': 0.05,
-        'max_bad_fraction': 0.02,
         'cut': 3,
+        'max_bad_fraction': 0.02,
+        'double_fraction': 0.05,
     }
     limits = {'requests_per_minute': 0, 'tokens_per_minute': 0, 'max_concurrency': 64}
     config.endpoint = {'url': 'http://127.0.0.1:8080/v1', 'key_variable': '', **limits}

@@ -136,7 +136,7 @@ class Select:
             self.rule,
             'fraction or tokens, where topics or what to remember are bounded',
         )
-        plain = self.amounts == (1.0,) and self.max_topic_share == 1 and not self.num_params
+        plain = (self.amounts, self.max_topic_share, self.num_params) == ((1.0,), 1.0, 0)
         check(
             self.rule != 'all' or plain,
             'select.rule',

@@ -63,7 +63,8 @@ def conversation(prompt: str, chance: random.Random) -> str:
 def exercise(prompt: str, chance: random.Random) -> str:
     """A function of the name that is asked for; two in five are wrong in one of several ways."""
     given = re.search(r'Complete this.*?def (\w+)', prompt, re.DOTALL)
-    name = given[1] if given else re.search(r'`(\w+)`', prompt)[1]
+    named = given or re.search(r'`(\w+)`', prompt)
+    name = named[1] if named else word(chance)
     body = shelf.SOLUTIONS[name] if given else _exercise(name, chance)
     wrong = [
         body.replace('return ', 'return 1 + '),

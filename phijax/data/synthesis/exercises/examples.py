@@ -90,14 +90,16 @@ def _example(found: doctest.Example, name: str) -> Example | None:
         ast.literal_eval(value)
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         return None
-    names = {node.id for node in ast.walk(call) if isinstance(node, ast.Name)}
-    called = [node.func for node in ast.walk(call) if isinstance(node, ast.Call)]
-    fits = (
-        all(isinstance(node, _NODES) for node in ast.walk(call))
-        and all(isinstance(node, ast.Name) for node in called)
-        and name in names <= AROUND | {name}
-    )
-    return Example(ast.unparse(call), value) if fits else None
+    return Example(ast.unparse(call), value) if _is_call(call, name) else None
+
+
+def _is_call(expression: ast.Expression, name: str) -> bool:
+    """Whether an expression has nothing but literals, and calls of a name and of what is around."""
+    nodes = list(ast.walk(expression))
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    called = [node.func for node in nodes if isinstance(node, ast.Call)]
+    plain = all(isinstance(node, _NODES) for node in nodes)
+    return plain and {*map(type, called)} <= {ast.Name} and name in names <= AROUND | {name}
 
 
 def _is_plain(wanted: str) -> bool:

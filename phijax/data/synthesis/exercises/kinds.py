@@ -68,15 +68,11 @@ class _Judged:
             return Problem('malformed', f'its examples could not be read ({error})')
         if not function:
             return Problem('misnamed', f'it had no function {name}')
-        if not function.docstring:
-            return Problem('malformed', 'its function had no docstring')
-        if not _does_something(function.body):
-            return Problem('unfinished', 'its function did nothing')
-        if not found and len(examined) < LEAST_EXAMPLES:
-            return Problem('no_examples', _EXAMPLES)
         if name in self._protected:
             return Problem('benchmark', f'{name} is too near to the name of another function')
-        return self._run(text, name, examined)
+        if not found and len(examined) < LEAST_EXAMPLES:
+            return _unfit(function) or Problem('no_examples', _EXAMPLES)
+        return _unfit(function) or self._run(text, name, examined)
 
     def _own(self, function: programs.Function) -> tuple[Example, ...]:
         """The examples of a function's docstring; none, where some cannot be checked."""
@@ -129,9 +125,8 @@ class Written(_Judged):
             'view': ('name', 'extract') if extracts else ('name',),
             **{name: list(each) for name, each in self._levels.items()},
         }
-        for part in ('verb', 'qualifier'):
-            more = [_NO_QUALIFIER] if part == 'qualifier' else []
-            styles[part] = _even([*more, *words[part]], styles)
+        styles['verb'] = _even(words['verb'], styles)
+        styles['qualifier'] = _even([_NO_QUALIFIER, *words['qualifier']], styles)
         self.sampler = Sampler({'object': words['object'], **styles}, seed)
         for form, view in itertools.product(self._templates, styles['view']):
             self.prompt(0, self.sampler(0) | {'form': form, 'view': view})
@@ -263,6 +258,15 @@ def _even(words: Sequence[str], styles: Mapping[str, Sequence[str]]) -> list[str
     others = math.prod(map(len, styles.values()))
     most = next(n for n in range(len(words), 0, -1) if math.gcd(n, others) == 1)
     return list(words[:most])
+
+
+def _unfit(function: programs.Function) -> Problem | None:
+    """What a function lacks."""
+    if not function.docstring:
+        return Problem('malformed', 'its function had no docstring')
+    if not _does_something(function.body):
+        return Problem('unfinished', 'its function did nothing')
+    return None
 
 
 def _does_something(body: str) -> bool:

@@ -250,13 +250,9 @@ def _is_own(node: ast.stmt) -> bool:
 
 def _mined(path: str, node: ast.FunctionDef, top: _Top, text: str) -> Mined | str:
     """A function, or why there is no use in it."""
-    needed = top.needs(node)
-    if needed is None:
-        return 'needs_packages'
-    if (node.end_lineno or 0) - node.lineno > MAX_LINES:
-        return 'too_long'
-    if not all(map(_is_literal, [*node.args.defaults, *filter(None, node.args.kw_defaults)])):
-        return 'needs_file'
+    needed, reason = top.needs(node), _why_unfit(node)
+    if needed is None or reason:
+        return reason or 'needs_packages'
     imports = [each for each in needed if isinstance(each, ast.Import | ast.ImportFrom)]
     function = programs.take(text, node, imports)
     try:
@@ -270,6 +266,14 @@ def _mined(path: str, node: ast.FunctionDef, top: _Top, text: str) -> Mined | st
     program = '\n\n'.join(['from __future__ import annotations', *map(ast.unparse, needed)])
     shown = replace(function, docstring=docstring)
     return Mined(shown, found, program, path)
+
+
+def _why_unfit(node: ast.FunctionDef) -> str:
+    """Why a function cannot be shown alone, '' if it can."""
+    if (node.end_lineno or 0) - node.lineno > MAX_LINES:
+        return 'too_long'
+    defaults = [*node.args.defaults, *filter(None, node.args.kw_defaults)]
+    return '' if all(map(_is_literal, defaults)) else 'needs_file'
 
 
 def _is_literal(node: ast.expr) -> bool:
@@ -329,7 +333,7 @@ def _distributions() -> Mapping[str, list[str]]:
 def _has_licence(distribution: str) -> bool:
     told = importlib.metadata.metadata(distribution)
     fields = [told.get_all(name) or [] for name in ('License-Expression', 'License', 'Classifier')]
-    first_lines = [each.partition('\n')[0] for found in fields[:2] for each in found]
+    first_lines = [each.partition('\n')[0] for each in fields[0] + fields[1]]
     classified = [each for each in fields[2] if each.startswith('License ::')]
     said = '\n'.join([*first_lines, *classified])
     return bool(_PERMISSIVE.search(said)) and not _COPYLEFT.search(said)
@@ -367,15 +371,15 @@ def _write(task: Task, kept: list[Mined], words: dict[str, list[str]]) -> None:
     attributes.write(
         task.output(WORDS),
         {
-            'part': [part for part, found in words.items() for _ in found],
-            'word': [word for found in words.values() for word in found],
+            'part': list(itertools.chain(*([part] * len(found) for part, found in words.items()))),
+            'word': list(itertools.chain(*words.values())),
         },
     )
     attributes.write(
         task.output(FUNCTIONS),
         {
             'function': [json.dumps(asdict(each.function)) for each in kept],
-            'examples': [json.dumps([asdict(e) for e in each.examples]) for each in kept],
+            'examples': [json.dumps(list(map(asdict, each.examples))) for each in kept],
             'program': [each.program for each in kept],
             'path': [each.path for each in kept],
         },

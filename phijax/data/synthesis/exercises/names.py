@@ -8,12 +8,11 @@ a verb, an object and a qualifier, each of which is in the names of several pack
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
-
-from rapidfuzz.distance import Levenshtein
 
 # What functions do that are an exercise; the code decides which of them are taken. Our choice.
 _VERBS = """
@@ -35,6 +34,8 @@ _PREPOSITIONS = """
     above after as at before below between by for from in inside into of on onto over per to
     under until up using via when where while with within without"""
 PREPOSITIONS = frozenset(_PREPOSITIONS.split())
+# Words of an object and of a qualifier.
+_SIZES = frozenset(itertools.product((0, 1, 2), (0, 2, 3)))
 _WORD = re.compile(r'[a-z]{2,12}')
 _LETTERS = re.compile(r'[^a-z]')
 # Such short names are near nothing: `add` and `and` are two names.
@@ -64,7 +65,7 @@ def divide(name: str) -> Parts | None:
         return None
     cut = next((n for n, word in enumerate(words) if word in PREPOSITIONS), len(words))
     thing, how = words[:cut], words[cut:]
-    fits = len(thing) <= 2 and len(how) in (0, 2, 3)
+    fits = (len(thing), len(how)) in _SIZES
     return Parts(verb, '_'.join(thing), '_'.join(how)) if fits else None
 
 
@@ -114,14 +115,8 @@ class Protected:
     def __contains__(self, name: str) -> bool:
         """Whether a name is one of them, but for a letter, for case and for what is no letter."""
         letters = _LETTERS.sub('', name.lower())
-        return letters in self._names or (
-            len(letters) >= _SHORT
-            and any(
-                abs(len(other) - len(letters)) <= 1
-                and Levenshtein.distance(letters, other, score_cutoff=1) <= 1
-                for other in self._names
-            )
-        )
+        near = len(letters) >= _SHORT and any(is_near(letters, other) for other in self._names)
+        return near or letters in self._names
 
     def clashes(
         self, verbs: Collection[str], objects: Sequence[str], qualifiers: Collection[str]
@@ -130,19 +125,20 @@ class Protected:
 
         A letter's difference inside of the verb or qualifier is not looked for here.
         """
+        ends = [_LETTERS.sub('', qualifier) for qualifier in qualifiers]
         middles = {
             name[len(verb) : len(name) - len(end)]
-            for verb in verbs
-            for end in (_LETTERS.sub('', qualifier) for qualifier in qualifiers)
-            for name in self._names
+            for verb, end, name in itertools.product(verbs, ends, self._names)
             if name.startswith(verb) and name.endswith(end) and len(name) > len(verb) + len(end)
         }
-        near = {word: _LETTERS.sub('', word) for word in objects}
-        return {
-            word
-            for word, letters in near.items()
-            if any(
-                letters == middle or Levenshtein.distance(letters, middle, score_cutoff=1) <= 1
-                for middle in middles
-            )
-        }
+        pairs = itertools.product(objects, middles)
+        return {word for word, middle in pairs if is_near(_LETTERS.sub('', word), middle)}
+
+
+def is_near(one: str, other: str) -> bool:
+    """Whether two words are the same but for one letter that is changed, added or left out."""
+    short, long = sorted((one, other), key=len)
+    differ = (place for place, letter in enumerate(short) if letter != long[place])
+    same = next(differ, len(short))
+    rest = long[same + 1 :]
+    return rest in (short[same:], short[same + 1 :])
