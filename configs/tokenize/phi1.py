@@ -1,7 +1,7 @@
 """phi-1's web part before its filter: Python of The Stack, and StackOverflow, from the hub.
 
     pip install 'phijax[hf]' && hf auth login
-    python -m phijax.data.tokenize --config=configs/tokenize/phi1.py --workdir=data/phi1
+    python -m phijax.data.tokenize --config=configs/tokenize/phi1.py --workdir=data/stack
 
 The Stack is gated: accept its terms at https://huggingface.co/datasets/bigcode/the-stack-dedup
 first.

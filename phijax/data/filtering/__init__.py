@@ -47,7 +47,7 @@ def run(config: Config, workdir: str | os.PathLike[str], engine: Engine, only: s
     from phijax.data.filtering import chain, curriculum, pages
 
     workdir = Path(workdir)
-    names = (*chain.NAMES, 'tokens', 'report')
+    names = (*(each.name for each in chain.stages(config)), 'tokens', 'report')
     check(not only or only in names, 'stage', only, f'one of {", ".join(names)}')
     try:
         done = chain.run(config, workdir, engine, only)

@@ -83,7 +83,9 @@ def write_texts(task: Task) -> Account:
     settings = texts.Settings(**tuples(task.settings['texts']))
     kind = _exercises(task, settings) if settings.kind == exercises.KIND else _prose(task, settings)
     asked = Teacher(**task.settings['teacher'])
-    return _written(task, kind, asked, min(settings.samples, kind.sampler.size), settings.kind)
+    # How many functions were mined, and so how many there are to complete, nobody knew before.
+    most = kind.sampler.size if isinstance(kind, exercises.Completed) else settings.samples
+    return _written(task, kind, asked, min(settings.samples, most), settings.kind)
 
 
 def _prose(task: Task, settings: texts.Settings) -> Kind:

@@ -89,3 +89,13 @@ def test_nothing_can_be_bounded_that_is_not_looked_at(changes):
     sources = {'texts': {'kind': 'files', 'paths': ('x',)}}
     with pytest.raises(InputError, match=r"select.rule is 'all'"):
         filtering.from_dict({'sources': sources, 'select': RULE | changes})
+
+
+def test_a_stage_that_is_left_out_is_named(tmp_path):
+    config = filtering.from_dict(
+        {'sources': {'texts': {'kind': 'files', 'paths': ('x',)}}, 'select': RULE}
+    )
+    with pytest.raises(
+        InputError, match="stage is 'score'; it must be one of ingest, exact, embed"
+    ):
+        filtering.run(config, tmp_path, engines.make('local', 1), 'score')

@@ -40,7 +40,7 @@ MODES = ('written', 'completed')
 _PERMISSIVE = re.compile(
     r'(?i)\b(?:mit|bsd|0bsd|apache|isc|psf|python software|unlicense|zlib|hpnd)\b'
 )
-_COPYLEFT = re.compile(r'(?i)gpl|mpl|mozilla|proprietary|eupl')
+_COPYLEFT = re.compile(r'(?i)\b[al]?gpl|\bmpl|\bgnu\b|mozilla|proprietary|eupl')
 
 
 @dataclass(frozen=True)

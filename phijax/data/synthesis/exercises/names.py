@@ -131,8 +131,9 @@ class Protected:
             for verb, end, name in itertools.product(verbs, ends, self._names)
             if name.startswith(verb) and name.endswith(end) and len(name) > len(verb) + len(end)
         }
-        pairs = itertools.product(objects, middles)
-        return {word for word, middle in pairs if is_near(_LETTERS.sub('', word), middle)}
+        letters = {word: _LETTERS.sub('', word) for word in objects}
+        pairs = itertools.product(letters, middles)
+        return {word for word, middle in pairs if is_near(letters[word], middle)}
 
 
 def is_near(one: str, other: str) -> bool:

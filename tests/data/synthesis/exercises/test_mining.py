@@ -1,5 +1,7 @@
 """What is mined of code: functions whose examples hold, and words of names."""
 
+import email.message
+
 import pytest
 
 from phijax.data import engines, synthesis
@@ -95,3 +97,22 @@ def test_a_machine_that_contains_nothing_is_told(monkeypatch):
     monkeypatch.setattr(mining.sandbox, 'require', refuse)
     with pytest.raises(InputError, match=r"exercises\.unsafe=''.*no Landlock"):
         Settings(mode='written').require()
+
+
+@pytest.mark.parametrize(
+    ('licence', 'permissive'),
+    [
+        ('MIT', True),
+        ('Simplified BSD', True),
+        ('Apache-2.0', True),
+        ('LGPL-2.1-only', False),
+        ('MIT AND GPL-3.0', False),
+        ('MPL-2.0', False),
+        ('', False),
+    ],
+)
+def test_what_a_licence_lets_do(monkeypatch, licence, permissive):
+    told = email.message.Message()
+    told['License-Expression'] = licence
+    monkeypatch.setattr(mining.importlib.metadata, 'metadata', lambda name: told)
+    assert mining._has_licence.__wrapped__('any') == permissive
